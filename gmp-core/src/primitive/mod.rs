@@ -1,0 +1,17 @@
+//! Atomics, cells and hints: the standard ones, or loom's when a model runs.
+//!
+//! Owns: the choice. No other file names `std::sync::atomic` or `loom`.
+//! Always true: both forms have the same names and the same meaning, so a protocol written here once is
+//! the one that runs and the one that is modelled.
+
+#[cfg(loom)]
+mod loom;
+#[cfg(not(loom))]
+mod real;
+
+#[cfg(loom)]
+pub use self::loom::*;
+#[cfg(not(loom))]
+pub use self::real::*;
+
+pub mod tls;

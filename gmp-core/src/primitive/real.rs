@@ -1,0 +1,20 @@
+//! The ordinary forms: `std` atomics, `parking_lot` locks.
+
+pub use parking_lot::{Mutex, MutexGuard};
+pub use std::cell::UnsafeCell;
+pub use std::sync::atomic::{
+    compiler_fence, fence, AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8,
+    AtomicUsize, Ordering,
+};
+
+/// Tells the CPU that this is a short wait.
+#[inline]
+pub fn spin_hint() {
+    std::hint::spin_loop();
+}
+
+/// Gives the CPU to another thread of the host.
+#[inline]
+pub fn yield_thread() {
+    std::thread::yield_now();
+}
