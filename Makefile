@@ -1,0 +1,112 @@
+# Every job by name; `make help` lists them. Each sets up what it needs by itself.
+
+DIR ?= /usr/include
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PYTHON ?= python3
+CC ?= cc
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+RELEASE := target/release
+VENV := .venv
+EXAMPLES := target/examples
+# One way to run tests: nextest gives each its own process and a table; cargo's own harness is as good.
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+CARGO_TEST := cargo $(if $(NEXTEST),nextest run,test)
+EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
+
+.DEFAULT_GOAL := help
+.PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
+	test-examples test-python bench check fmt clean install need
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
+
+# ---------------------------------------------------------------- building
+
+lib: so header ## build target/release/libgmp.so and libgmp.a, and bring include/gmprt.h up to date
+
+so: need
+	cargo build --release -p gmp-capi
+	scripts/link-so.sh $(RELEASE)
+
+need:
+	@scripts/need.sh cargo cc
+
+header: need ## regenerate include/gmprt.h from gmp-capi
+	GMP_BLESS=1 cargo test -q -p gmp-tests --test abi header_is_current
+
+wheel: lib $(VENV)/ready ## build the wheel for the python in use (PYTHON=) into dist/
+	scripts/wheel.sh $(VENV)/bin/python $(RELEASE) dist
+
+$(VENV)/ready:
+	@PYTHON=$(PYTHON) scripts/need.sh python-venv
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip maturin pytest mypy
+	touch $@
+
+# ---------------------------------------------------------------- the main job
+
+run: run-c run-python ## the main job: SHA-256 of every file below DIR=/usr/include, in C and in Python
+
+run-c: $(EXAMPLES)/gsum
+	$(EXAMPLES)/gsum $(DIR)
+
+run-python: wheel
+	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
+	$(VENV)/bin/python examples/python/gsum.py $(DIR)
+
+$(EXAMPLES)/gsum: examples/c/gsum.c lib
+	@scripts/need.sh pkg-config openssl
+	@mkdir -p $(@D)
+	$(CC) $(EXAMPLE_FLAGS) $< -o $@ -lgmp $$(pkg-config --cflags --libs libcrypto)
+
+# ---------------------------------------------------------------- tests
+
+test: test-unit test-models test-programs test-switch-context test-examples test-python ## everything but the long ones
+
+test-unit: need ## the unit tests and doc tests of the crates
+	$(CARGO_TEST) -p gmp-core -p gmp-capi
+	cargo test --doc -p gmp-core
+
+test-models: need ## the loom models of every protocol, bounded
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p gmp-core --lib --release model
+
+test-programs: lib ## the C and C++ programs, the crash tests, the ABI and the house rules
+	$(CARGO_TEST) -p gmp-tests
+
+test-switch-context: need ## the same core on the switch of the `context` crate
+	CARGO_TARGET_DIR=target/switch-context cargo test -p gmp-core --features switch-context
+	CARGO_TARGET_DIR=target/switch-context cargo build --release -p gmp-capi --features gmp-core/switch-context
+	scripts/link-so.sh target/switch-context/release
+	GMP_TEST_LIB_DIR=target/switch-context/release $(CARGO_TEST) -p gmp-tests --test programs
+
+test-examples: lib ## the examples, run; gsum compared with sha256sum
+	$(CARGO_TEST) -p gmp-tests --test examples
+	cargo run --release -q -p gmp-examples --bin hello
+	cargo run --release -q -p gmp-examples --bin squares
+
+test-python: wheel ## pytest on the wheel, in .venv
+	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
+	$(VENV)/bin/python -m pytest -q tests/python
+	scripts/compare-gsum.sh $(VENV)/bin/python examples/python/gsum.py
+
+bench: lib wheel ## ours beside the peers that are installed: medians, ratios, a CSV and plots
+	$(VENV)/bin/python benches/run.py $(BENCH)
+
+# ---------------------------------------------------------------- care
+
+check: lib ## what a reviewer's machine would say: formatting, clippy, the header
+	cargo fmt --all --check
+	cargo clippy --all-targets -p gmp-core -p gmp-capi -p gmp-tests -p gmp-examples -- -D warnings
+	$(CARGO_TEST) -p gmp-tests --test abi --test house
+
+fmt: ## format the Rust sources
+	cargo fmt --all
+
+clean: ## remove everything that was built
+	rm -rf target dist $(VENV)
+
+install: lib ## install below PREFIX=/usr/local (DESTDIR= for packagers)
+	scripts/install.sh $(RELEASE) $(VERSION) "$(DESTDIR)" "$(PREFIX)" "$(LIBDIR)" "$(INCLUDEDIR)"

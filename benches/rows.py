@@ -1,0 +1,94 @@
+"""The rows: what is measured, at which size, by whom, and why a peer has a smaller size or is left out.
+
+Owns: ROWS. Always true: a row's programs do the same work for each peer; where that is not wholly so, the program's
+first lines say it. `size` is the --n of each program unless `sizes` names the peer.
+Called by: harness, report, plot (through the summary), run.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    what: str
+    scales: bool = False  # grows with the size: compared only between peers that ran the same size
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    what: str
+    size: int
+    quick: int
+    reps: int
+    metrics: tuple[Metric, ...]
+    sizes: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    procs: tuple[int, ...] | None = None  # None: those the command line names
+
+    def size_for(self, peer: str, size: int) -> int:
+        return min(size, self.sizes.get(peer, size))
+
+
+STACKLESS = "its tasks have no stack, their memory is not like for like"
+MAPPINGS = "two memory mappings a live coroutine: about 30,000 fit under vm.max_map_count"
+PARKED = (
+    Metric("resident", "bytes resident per parked task"),
+    Metric("create", "from the first spawn until all wait", scales=True),
+    Metric("wake_all", "from the wake until all have ended", scales=True),
+)
+
+ROWS = (
+    Row("yield", "two tasks yield to each other", 1_000_000, 100_000, 3, (Metric("yield", "per yield"),),
+        sizes={"pthread": 200_000}),
+    Row("spawn_wait", "one task spawns n no-op tasks and waits on a wait group", 1_000_000, 100_000, 2,
+        (Metric("task", "per task"),), sizes={"may": 20_000, "pthread": 10_000}),
+    Row("spawn_join", "spawn one task, join it, n times", 1_000_000, 100_000, 2, (Metric("task", "per task"),),
+        sizes={"may": 100_000, "pthread": 20_000}),
+    Row("fib", "fib(n), one task per left call, joined", 32, 25, 1,
+        (Metric("total", "whole computation", scales=True), Metric("task", "per task")),
+        sizes={"boost": 23, "may": 21},
+        left_out={"pthread": "a thread per call: millions of threads"}),
+    Row("parked", "n tasks wait on one object, then are woken at once", 100_000, 10_000, 1, PARKED,
+        sizes={"may": 20_000, "pthread": 10_000}),
+    Row("blocking", "announce a blocking call and come back, nothing between", 5_000_000, 500_000, 3,
+        (Metric("pair", "per enter and exit"),),
+        left_out={"may": "has no such call", "boost": "has no such call", "pthread": "needs no such call"}),
+    Row("blocking_storm", "n tasks at once, each blocked 10 ms in nanosleep", 1000, 1000, 3,
+        (Metric("total", "until all have ended", scales=True),),
+        left_out={"may": "cannot hand its thread over", "boost": "cannot hand its thread over"}),
+    Row("py_yield", "two Python tasks yield to each other", 200_000, 20_000, 3, (Metric("yield", "per yield"),),
+        sizes={"threads": 5_000}, procs=(1,)),
+    Row("py_spawn_join", "spawn one Python task, join it, n times", 50_000, 5_000, 3, (Metric("task", "per task"),),
+        sizes={"threads": 2_000}, procs=(1,)),
+    Row("py_parked", "n Python tasks wait on one event, then are woken at once", 20_000, 5_000, 1, PARKED,
+        sizes={"threads": 2_000}, procs=(1,)),
+)
+
+REMARKS = {
+    ("parked", "tokio"): STACKLESS,
+    ("py_parked", "asyncio"): STACKLESS,
+    ("py_parked", "uvloop"): STACKLESS,
+    ("spawn_wait", "boost"): "child-first: each fiber runs to its end before the next is spawned",
+    ("spawn_wait", "may"): MAPPINGS,
+    ("fib", "may"): MAPPINGS,
+    ("fib", "boost"): "most of the tree is live at once, 128 KiB a fiber",
+    ("parked", "may"): MAPPINGS,
+    ("blocking", "go"): "a difference of two system call loops: noisy",
+    ("blocking", "tokio"): "no hand-over after the first call of the loop",
+    ("py_yield", "greenlet"): "names its successor: no scheduler",
+    ("py_yield", "threads"): "gives the GIL up; the other thread need not have run",
+}
+
+
+def like_for_like(row: str, metric: str, peer: str) -> bool:
+    """May the peer be called best? Not by the memory of tasks that have no stack."""
+    return metric != "resident" or REMARKS.get((row, peer)) != STACKLESS
+
+
+def row_named(name: str) -> Row:
+    for row in ROWS:
+        if row.name == name:
+            return row
+    raise KeyError(f"no row is named {name}; there are {', '.join(row.name for row in ROWS)}")

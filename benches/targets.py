@@ -1,0 +1,41 @@
+"""The targets: the figures the project set out to reach, one entry a promise.
+
+Owns: TARGETS. Always true: a target is information. No exit status depends on it, because a timing on a shared
+machine proves nothing by itself. Called by: report.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    row: str
+    metric: str
+    limit: float
+    against: str | None = None  # a peer: limit is ours / theirs. None: limit is a value in the metric's unit
+    procs: int = 1
+
+    def __str__(self) -> str:
+        return f"{'value' if self.against is None else 'ours/' + self.against} <= {self.limit:g}"
+
+
+TARGETS = (
+    Target("yield", "yield", 0.10, "go"),
+    Target("spawn_wait", "task", 0.12, "go"),
+    Target("spawn_join", "task", 0.06, "go"),
+    Target("fib", "total", 0.04, "go"),
+    Target("fib", "total", 0.03, "go", procs=2),
+    Target("parked", "resident", 4700.0),
+    Target("parked", "create", 1.0, "go"),
+    Target("parked", "wake_all", 0.3, "go"),
+    Target("blocking", "pair", 12.0),
+    Target("blocking", "pair", 0.4, "go"),
+    Target("blocking_storm", "total", 0.5, "go"),
+    Target("py_yield", "yield", 0.35, "greenlet"),
+    Target("py_spawn_join", "task", 0.15, "greenlet"),
+    Target("py_parked", "resident", 5400.0),
+)
+
+
+def targets_of(row: str, metric: str, procs: int) -> list[Target]:
+    return [t for t in TARGETS if (t.row, t.metric, t.procs) == (row, metric, procs)]

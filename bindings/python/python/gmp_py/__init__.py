@@ -1,0 +1,94 @@
+"""Go-style tasks for Python.
+
+A task is an ordinary function that runs beside thousands of others on a few threads. It waits the way a thread does,
+in plain calls, and costs a few kilobytes.
+
+Example:
+    >>> import gmp_py
+    >>> def fetch(n):
+    ...     gmp_py.sleep(0.01)          # others run meanwhile
+    ...     return n * n
+    >>> def main():
+    ...     tasks = [gmp_py.go(fetch, n) for n in range(100)]
+    ...     return sum(task.join() for task in tasks)
+    >>> gmp_py.run(main)
+    328350
+"""
+
+import os as _os
+import sysconfig as _sysconfig
+
+if _sysconfig.get_config_var("Py_GIL_DISABLED"):
+    raise ImportError("gmp_py does not support free-threaded builds of CPython: use a build with the GIL")
+
+from ._gmp import (
+    GmpError,
+    Misuse,
+    Stopped,
+    Task,
+    TaskExit,
+    __version__,
+    checkpoint,
+    current,
+    go,
+    go_native,
+    max_procs,
+    num_tasks,
+    run,
+    sleep,
+    yield_,
+)
+from ._stats import Stats, stats
+
+__all__ = [
+    "GmpError",
+    "Misuse",
+    "Stats",
+    "Stopped",
+    "Task",
+    "TaskExit",
+    "__version__",
+    "checkpoint",
+    "current",
+    "get_include",
+    "get_library_dir",
+    "go",
+    "go_native",
+    "max_procs",
+    "num_tasks",
+    "run",
+    "sleep",
+    "stats",
+    "yield_",
+]
+
+
+def get_include() -> str:
+    """Gives the directory of ``gmprt.h``, for C extensions that use the same runtime.
+
+    Returns:
+        An absolute path.
+
+    Example:
+        >>> import gmp_py, os
+        >>> os.path.isfile(os.path.join(gmp_py.get_include(), 'gmprt.h'))
+        True
+    """
+    return _os.path.join(get_library_dir(), "include")
+
+
+def get_library_dir() -> str:
+    """Gives the directory of ``libgmprt.so.0``, for C extensions that use the same runtime.
+
+    Link with ``-L<dir> -l:libgmprt.so.0``. The library is already loaded once this package is imported, so the
+    extension needs no run path.
+
+    Returns:
+        An absolute path.
+
+    Example:
+        >>> import gmp_py, os
+        >>> os.path.isfile(os.path.join(gmp_py.get_library_dir(), 'libgmprt.so.0'))
+        True
+    """
+    return _os.path.dirname(_os.path.abspath(__file__))

@@ -1,0 +1,98 @@
+from collections.abc import Callable
+from contextvars import Context
+from types import GenericAlias
+from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple, final
+
+__all__ = [
+    "GmpError",
+    "Misuse",
+    "Stats",
+    "Stopped",
+    "Task",
+    "TaskExit",
+    "__version__",
+    "checkpoint",
+    "current",
+    "get_include",
+    "get_library_dir",
+    "go",
+    "go_native",
+    "max_procs",
+    "num_tasks",
+    "run",
+    "sleep",
+    "stats",
+    "yield_",
+]
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+_Args = TypeVarTuple("_Args")
+
+__version__: Final[str]
+
+class GmpError(Exception): ...
+class Stopped(GmpError): ...
+class Misuse(GmpError, RuntimeError): ...
+class TaskExit(BaseException): ...
+
+@final
+class Task(Generic[_T_co]):
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    def join(self, timeout: float | None = None) -> _T_co: ...
+    def exception(self, timeout: float | None = None) -> BaseException | None: ...
+    def done(self) -> bool: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+class Stats(NamedTuple):
+    tasks_created: int
+    tasks_ended: int
+    switches: int
+    steals: int
+    parks: int
+    wakes: int
+    handoffs: int
+    retakes_blocked: int
+    retakes_running: int
+    polls: int
+    timers_fired: int
+    thread_limit_hits: int
+    deadlocks: int
+    tasks_runnable: int
+    tasks_running: int
+    tasks_blocked: int
+    tasks_parked: int
+    timers_pending: int
+    poll_waiters: int
+    procs: int
+    procs_idle: int
+    threads: int
+    threads_idle: int
+    threads_searching: int
+    threads_peak: int
+    stack_bytes_reserved: int
+    stack_bytes_resident: int
+
+def go(
+    fn: Callable[[*_Args], _T],
+    /,
+    *args: *_Args,
+    name: str | None = None,
+    stack_size: int | None = None,
+    context: Context | None = None,
+) -> Task[_T]: ...
+def run(main: Callable[[*_Args], _T], /, *args: *_Args) -> _T: ...
+def current() -> Task[Any] | None: ...
+def yield_() -> None: ...
+def sleep(seconds: float, /) -> None: ...
+def checkpoint() -> None: ...
+def go_native(address: int, arg: int = 0) -> Task[int]: ...
+def max_procs(n: int | None = None) -> int: ...
+def num_tasks() -> int: ...
+def stats() -> Stats: ...
+def get_include() -> str: ...
+def get_library_dir() -> str: ...

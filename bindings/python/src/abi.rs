@@ -1,0 +1,90 @@
+//! The C ABI of the runtime, as far as this package calls it. `gmprt.h` is the truth; shim/class.c, which includes
+//! it, asserts the sizes used here.
+//!
+//! Owns: nothing. Blocks: `gmp_wg_wait`, `gmp_yield`, `gmp_checkpoint` and `gmp_sleep` park a task or block a thread.
+
+use std::ffi::{c_char, c_int, c_void};
+
+pub const ENOMEM: c_int = -12;
+pub const EINVAL: c_int = -22;
+pub const ETIMEDOUT: c_int = -110;
+pub const ESTOPPED: c_int = -4098;
+pub const EMISUSE: c_int = -4100;
+
+pub const FOREVER: i64 = i64::MAX;
+pub const NOWAIT: i64 = 0;
+
+/// The interface this package was written against: major << 16 | minor.
+pub const ABI_VERSION: u32 = 1;
+
+/// `gmp_wg_t`: all-zero is a counter at zero that nobody waits for.
+#[repr(C)]
+#[derive(Default)]
+pub struct WaitGroup {
+    opaque: [u64; 2],
+}
+
+/// `gmp_stats_t`, in the header's order.
+#[repr(C)]
+#[derive(Default)]
+pub struct Stats {
+    pub struct_size: usize,
+    pub counters: [u64; 13],
+    pub levels: [i64; 6],
+    pub threads: [i32; 6],
+    pub stack_bytes: [u64; 2],
+}
+
+impl Stats {
+    /// Every number under the name it has in the header.
+    pub fn named(&self) -> Vec<(&'static str, i128)> {
+        let counters = COUNTERS.into_iter().zip(self.counters.map(i128::from));
+        let levels = LEVELS.into_iter().zip(self.levels.map(i128::from));
+        let threads = THREADS.into_iter().zip(self.threads.map(i128::from));
+        let stack_bytes = STACK_BYTES.into_iter().zip(self.stack_bytes.map(i128::from));
+        counters.chain(levels).chain(threads).chain(stack_bytes).collect()
+    }
+}
+
+const COUNTERS: [&str; 13] = [
+    "tasks_created",
+    "tasks_ended",
+    "switches",
+    "steals",
+    "parks",
+    "wakes",
+    "handoffs",
+    "retakes_blocked",
+    "retakes_running",
+    "polls",
+    "timers_fired",
+    "thread_limit_hits",
+    "deadlocks",
+];
+const LEVELS: [&str; 6] =
+    ["tasks_runnable", "tasks_running", "tasks_blocked", "tasks_parked", "timers_pending", "poll_waiters"];
+const THREADS: [&str; 6] = ["procs", "procs_idle", "threads", "threads_idle", "threads_searching", "threads_peak"];
+const STACK_BYTES: [&str; 2] = ["stack_bytes_reserved", "stack_bytes_resident"];
+
+pub type TaskFn = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+pub type DeferFn = unsafe extern "C" fn(*mut c_void);
+
+extern "C" {
+    pub fn gmp_now() -> i64;
+    pub fn gmp_after_ns(ns: i64) -> i64;
+    pub fn gmp_abi_version() -> u32;
+    pub fn gmp_version_string() -> *const c_char;
+    pub fn gmp_strerror(code: c_int) -> *const c_char;
+    pub fn gmp_max_procs(n: c_int) -> c_int;
+    pub fn gmp_num_tasks() -> i64;
+    pub fn gmp_stats(stats: *mut Stats, struct_size: usize) -> c_int;
+    pub fn gmp_yield();
+    pub fn gmp_checkpoint() -> c_int;
+    pub fn gmp_sleep(ns: i64) -> c_int;
+    pub fn gmp_defer(f: DeferFn, arg: *mut c_void) -> c_int;
+    pub fn gmp_wg_add(wg: *mut WaitGroup, n: i64) -> c_int;
+    pub fn gmp_wg_done(wg: *mut WaitGroup) -> c_int;
+    pub fn gmp_wg_wait(wg: *mut WaitGroup, deadline: i64) -> c_int;
+    pub fn gmp_lock_thread() -> c_int;
+    pub fn gmp_unlock_thread() -> c_int;
+}

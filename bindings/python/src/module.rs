@@ -1,0 +1,165 @@
+//! The extension module: refuses what it cannot serve, then fills itself.
+//!
+//! Owns: the order of start-up. Runs once, at import, in the main interpreter. The only user of PyO3 beyond its C
+//! declarations, since nothing here waits in the runtime.
+
+use crate::{abi, calls, errors, exit, shim, task_type, wait};
+use pyo3::exceptions::{PyImportError, PyRuntimeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
+
+/// Not importable outside of its package: see `gmp_py`.
+#[pymodule(gil_used = true)]
+#[pyo3(name = "_gmp")]
+fn gmp(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    refuse_subinterpreter()?;
+    refuse_other_runtime()?;
+    // SAFETY: the GIL is held.
+    if unsafe { errors::make() } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    // SAFETY: called once, before any task exists.
+    let code = unsafe { shim::shim_init() };
+    if code != 0 {
+        return Err(PyImportError::new_err(format!("this interpreter cannot run tasks ({})", message(code))));
+    }
+    let threading = py.import("threading")?;
+    let main_ident: u64 = threading.call_method0("main_thread")?.getattr("ident")?.extract()?;
+    wait::set_main_thread(main_ident);
+    // SAFETY: the GIL is held; the handler is async-signal-safe and lives as long as the process.
+    unsafe {
+        exit::set_threading(threading.dict().as_ptr());
+        if libc::pthread_atfork(None, None, Some(exit::after_fork)) != 0 {
+            return Err(PyRuntimeError::new_err("pthread_atfork failed"));
+        }
+    }
+    add_types(module)?;
+    add_functions(module)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("runtime_version", text(runtime_version()))?;
+    py.import("atexit")?.call_method1("register", (module.getattr("_at_exit")?,))?;
+    Ok(())
+}
+
+fn runtime_version() -> &'static CStr {
+    // SAFETY: the runtime's version is a string that lives as long as the library, which is never unloaded.
+    unsafe { CStr::from_ptr(abi::gmp_version_string()) }
+}
+
+fn text(string: &CStr) -> String {
+    string.to_string_lossy().into_owned()
+}
+
+fn message(code: i32) -> String {
+    // SAFETY: never NULL, for any code.
+    text(unsafe { CStr::from_ptr(abi::gmp_strerror(code)) })
+}
+
+/// The task class and its machines belong to the process; so do the types that this module makes.
+fn refuse_subinterpreter() -> PyResult<()> {
+    // SAFETY: the GIL is held.
+    if unsafe { ffi::PyInterpreterState_Get() != ffi::PyInterpreterState_Main() } {
+        return Err(PyImportError::new_err("gmp_py works in the main interpreter only, not in subinterpreters"));
+    }
+    Ok(())
+}
+
+/// Two runtimes in one process would each believe that they own its tasks; an older one lacks what is called here.
+fn refuse_other_runtime() -> PyResult<()> {
+    // SAFETY: no precondition.
+    let found = unsafe { abi::gmp_abi_version() };
+    if found >> 16 != abi::ABI_VERSION >> 16 || found < abi::ABI_VERSION {
+        return Err(PyImportError::new_err(format!(
+            "libgmprt has interface {}.{}, gmp_py needs {}.{}",
+            found >> 16,
+            found & 0xffff,
+            abi::ABI_VERSION >> 16,
+            abi::ABI_VERSION & 0xffff
+        )));
+    }
+    if let Some(path) = second_runtime() {
+        return Err(PyImportError::new_err(format!(
+            "a second copy of the gmp runtime is loaded: {path}; one process can have one only. \
+             Link extensions to libgmprt.so.0 in gmp_py.get_library_dir()"
+        )));
+    }
+    Ok(())
+}
+
+/// The first loaded library that has, or brings, a runtime other than ours.
+fn second_runtime() -> Option<String> {
+    let ours = abi::gmp_abi_version as *const () as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let libraries: BTreeSet<&str> =
+        maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).filter(|p| p.contains(".so")).collect();
+    let other = libraries.iter().find(|path| runtime_of(path).is_some_and(|found| found != ours));
+    other.map(ToString::to_string)
+}
+
+/// Where `gmp_abi_version` lies for someone who looks it up in a loaded library.
+fn runtime_of(path: &str) -> Option<usize> {
+    let path = CString::new(path).ok()?;
+    // SAFETY: RTLD_NOLOAD runs no initialiser; the handle is given back after its last use.
+    unsafe {
+        let library = libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        if library.is_null() {
+            return None;
+        }
+        let symbol = libc::dlsym(library, c"gmp_abi_version".as_ptr());
+        libc::dlclose(library);
+        (!symbol.is_null()).then_some(symbol as usize)
+    }
+}
+
+fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    // SAFETY: the GIL is held, once a process.
+    let task = unsafe { task_type::make() } as *mut ffi::PyObject;
+    let types = [
+        ("Task", task),
+        ("GmpError", errors::GMP_ERROR.get()),
+        ("Stopped", errors::STOPPED.get()),
+        ("Misuse", errors::MISUSE.get()),
+        ("TaskExit", errors::TASK_EXIT.get()),
+    ];
+    for (name, object) in types {
+        // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
+        let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
+        module.add(name, object)?;
+    }
+    Ok(())
+}
+
+fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let package = pyo3::types::PyString::new(py, "gmp_py");
+    for method in calls::methods() {
+        // SAFETY: the table is never freed; the module name is a str.
+        let function = unsafe {
+            let raw = ffi::PyCFunction_NewEx(method, std::ptr::null_mut(), package.as_ptr());
+            Bound::from_owned_ptr_or_err(py, raw)?
+        };
+        module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)?;
+    }
+    module.add_function(pyo3::wrap_pyfunction!(_stats, module)?)
+}
+
+/// The runtime's numbers by name; `gmp_py.stats` makes a Stats of them.
+#[pyfunction]
+fn _stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let mut stats = abi::Stats::default();
+    // SAFETY: the struct has the size that is told. A getter: it does not enter the scheduler.
+    let code = unsafe { abi::gmp_stats(&mut stats, std::mem::size_of::<abi::Stats>()) };
+    if code != 0 {
+        return Err(PyRuntimeError::new_err(message(code)));
+    }
+    let numbers = PyDict::new(py);
+    for (name, value) in stats.named() {
+        numbers.set_item(name, value)?;
+    }
+    Ok(numbers)
+}

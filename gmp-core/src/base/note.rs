@@ -1,0 +1,104 @@
+//! A note: one thread sleeps on it, any thread wakes it. Race-free, one sleeper.
+//!
+//! Owns: one word. Always true: a wake that comes before the sleep is not lost; `wake` touches nothing after
+//! it has published the wake except the address of the word (which may be gone by then: harmless).
+//! Blocks: the thread. Never used on a task's way, except by threads that are not machines.
+
+use crate::primitive::{AtomicU32, Ordering::*};
+
+const EMPTY: u32 = 0;
+const SLEEPING: u32 = 1;
+const WOKEN: u32 = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Note(AtomicU32);
+
+impl Default for Note {
+    fn default() -> Note {
+        Note::new()
+    }
+}
+
+impl Note {
+    pub fn new() -> Note {
+        Note(AtomicU32::new(EMPTY))
+    }
+
+    /// Sleeps until woken or until `deadline` (monotonic nanoseconds). True when woken; the wake is consumed.
+    pub fn sleep(&self, deadline: Option<i64>) -> bool {
+        // Acquire pairs with the Release in `wake`: what the waker wrote before is visible after.
+        if self.0.compare_exchange(EMPTY, SLEEPING, Acquire, Acquire).is_err() {
+            self.0.store(EMPTY, Relaxed);
+            return true;
+        }
+        loop {
+            let expired = wait(&self.0, SLEEPING, deadline);
+            if self.0.load(Acquire) == WOKEN {
+                self.0.store(EMPTY, Relaxed);
+                return true;
+            }
+            if expired {
+                // A wake may come between the load above and here: then it is taken as such.
+                return match self.0.compare_exchange(SLEEPING, EMPTY, Acquire, Acquire) {
+                    Ok(_) => false,
+                    Err(_) => {
+                        self.0.store(EMPTY, Relaxed);
+                        true
+                    }
+                };
+            }
+        }
+    }
+
+    /// Wakes the sleeper, or lets the next sleep return at once.
+    pub fn wake(&self) {
+        if self.0.swap(WOKEN, Release) == SLEEPING {
+            notify(&self.0);
+        }
+    }
+}
+
+#[cfg(not(loom))]
+fn wait(word: &AtomicU32, expected: u32, deadline: Option<i64>) -> bool {
+    crate::sys::futex::wait(word, expected, deadline) == crate::sys::futex::Wait::TimedOut
+}
+
+#[cfg(not(loom))]
+fn notify(word: *const AtomicU32) {
+    crate::sys::futex::wake(word, 1);
+}
+
+/// Loom has no futex: the sleeper spins, which loom explores as "runs again after another thread has".
+#[cfg(loom)]
+fn wait(word: &AtomicU32, expected: u32, _deadline: Option<i64>) -> bool {
+    while word.load(Relaxed) == expected {
+        loom::thread::yield_now();
+    }
+    false
+}
+
+#[cfg(loom)]
+fn notify(_word: *const AtomicU32) {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wake_before_sleep_is_not_lost() {
+        let n = Note::new();
+        n.wake();
+        assert!(n.sleep(None));
+        assert!(!n.sleep(Some(crate::sys::clock::now() + 1000)));
+    }
+
+    #[test]
+    fn wakes_the_sleeper() {
+        let n = std::sync::Arc::new(Note::new());
+        let other = n.clone();
+        let t = std::thread::spawn(move || other.sleep(None));
+        n.wake();
+        assert!(t.join().unwrap());
+    }
+}

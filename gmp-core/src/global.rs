@@ -1,0 +1,341 @@
+//! The process's one runtime.
+//!
+//! Owns: the one static of the library: which runtime there is, whether it may be used, and who is using it.
+//!
+//! | state | a call finds |
+//! |---|---|
+//! | Never | none: the call starts one with defaults |
+//! | Running | the runtime |
+//! | Refusing | the runtime, which refuses new tasks (a shutdown is waiting, or has timed out) |
+//! | Stopped | `Stopped`, until `start` |
+//!
+//! Always true:
+//!  - A task needs no count: the runtime stays while a task lives. Any other thread counts itself in `users` around
+//!    each call, and the runtime is taken down only when nobody is counted.
+//!  - In a fork's child the state is Never again, nobody is counted, and handles from before answer `Forked`.
+//!
+//! Fork: the one runtime's threads exist in the parent only. The child gives the record up as it is (its locks may be
+//! held by threads that are not there) and starts afresh at first use.
+
+use crate::base::error::{Error, Result};
+use crate::local::ThreadLocals;
+use crate::primitive::{tls, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
+use crate::runtime::{Config, Runtime};
+use crate::sched::spawn::Spawn;
+use crate::sched::{enter, spawn, Inside, Shared};
+use crate::sys::{clock, cpu};
+use crate::task::handle::{Handle, EPOCHS};
+use crate::task::local::Keys;
+use crate::time::FOREVER;
+use std::sync::Once;
+
+const NEVER: u32 = 0;
+const RUNNING: u32 = 1;
+const REFUSING: u32 = 2;
+const STOPPED: u32 = 3;
+
+struct Global {
+    state: AtomicU32,
+    shared: AtomicPtr<Shared>,
+    users: AtomicUsize,
+    /// Starts so far.
+    starts: AtomicU32,
+    /// A bit for each epoch that ended in a fork.
+    forked: AtomicU64,
+    /// Starting and stopping, one at a time.
+    change: Mutex<Option<Runtime>>,
+    keys: Keys,
+    threads: ThreadLocals,
+    at_fork: Once,
+}
+
+static GLOBAL: Global = Global {
+    state: AtomicU32::new(NEVER),
+    shared: AtomicPtr::new(std::ptr::null_mut()),
+    users: AtomicUsize::new(0),
+    starts: AtomicU32::new(0),
+    forked: AtomicU64::new(0),
+    change: parking_lot::const_mutex(None),
+    keys: Keys::new(),
+    threads: ThreadLocals::new(),
+    at_fork: Once::new(),
+};
+
+/// The runtime, for a thread that is no task; it stays while this lives.
+pub struct Use(&'static Shared);
+
+impl std::fmt::Debug for Use {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Use")
+    }
+}
+
+impl std::ops::Deref for Use {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        self.0
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        GLOBAL.users.fetch_sub(1, Release);
+    }
+}
+
+/// The runtime for a thread that is no task, started with defaults if there never was one.
+pub fn get() -> Result<Use> {
+    if GLOBAL.state.load(Acquire) == NEVER {
+        match start(&Config::default()) {
+            Ok(()) | Err(Error::Busy) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    peek().ok_or(Error::Stopped)
+}
+
+/// The runtime for a thread that is no task, if there is one.
+pub fn peek() -> Option<Use> {
+    // SeqCst: of this count and the taking down in `shutdown`, one sees the other.
+    GLOBAL.users.fetch_add(1, SeqCst);
+    let shared = GLOBAL.shared.load(SeqCst);
+    if shared.is_null() {
+        GLOBAL.users.fetch_sub(1, Release);
+        return None;
+    }
+    // SAFETY: counted before it was read, so it is not taken down before the count is given back.
+    Some(Use(unsafe { &*shared }))
+}
+
+/// Calls `f` with the runtime: the task's own, or the process's.
+pub fn with<R>(f: impl FnOnce(Option<Inside>, &Shared) -> Result<R>) -> Result<R> {
+    match enter::enter() {
+        Some(i) => {
+            let result = f(Some(i), i.s());
+            crate::join::exit_current();
+            result
+        }
+        None => {
+            let s = get()?;
+            f(None, &s)
+        }
+    }
+}
+
+/// Starts the runtime. `Busy` when it runs already.
+pub fn start(config: &Config) -> Result<()> {
+    GLOBAL.at_fork.call_once(|| {
+        // SAFETY: the handlers live as long as the library, which is never unloaded (`-z nodelete`).
+        unsafe { libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child)) };
+    });
+    let mut running = GLOBAL.change.lock();
+    if running.is_some() {
+        return Err(Error::Busy);
+    }
+    let epoch = (GLOBAL.starts.load(Relaxed) % EPOCHS as u32) as u8;
+    let runtime = Runtime::start(config, &GLOBAL.keys, epoch)?;
+    GLOBAL.starts.fetch_add(1, Relaxed);
+    GLOBAL.forked.fetch_and(!(1 << epoch), Relaxed);
+    GLOBAL.shared.store(runtime.shared() as *const Shared as *mut Shared, SeqCst);
+    *running = Some(runtime);
+    GLOBAL.state.store(RUNNING, Release);
+    Ok(())
+}
+
+/// Refuses new tasks, waits until none is left, and ends every thread. `TimedOut` leaves it refusing; calling again goes
+/// on waiting. `Deadlock` from a task. Fine when nothing runs.
+pub fn shutdown(deadline: i64) -> Result<()> {
+    if !enter::task_machine().is_null() {
+        return Err(Error::Deadlock);
+    }
+    {
+        let Some(s) = peek() else {
+            // Never started, or stopped already: from now on it is stopped.
+            let _change = GLOBAL.change.lock();
+            if GLOBAL.shared.load(Relaxed).is_null() {
+                GLOBAL.state.store(STOPPED, Release);
+                return Ok(());
+            }
+            return Err(Error::Again);
+        };
+        s.refusing.store(true, SeqCst);
+        GLOBAL.state.store(REFUSING, Release);
+        s.wait_quiet(deadline)?;
+    }
+    let mut running = GLOBAL.change.lock();
+    let Some(runtime) = running.take() else { return Ok(()) };
+    GLOBAL.shared.store(std::ptr::null_mut(), SeqCst);
+    GLOBAL.state.store(STOPPED, SeqCst);
+    // No task is left, so nobody who is counted waits for one: the calls under way end soon.
+    while GLOBAL.users.load(SeqCst) != 0 {
+        crate::primitive::yield_thread();
+    }
+    drop(runtime);
+    Ok(())
+}
+
+/// Blocks until no task is left. `Deadlock` from a task.
+pub fn wait_idle(deadline: i64) -> Result<()> {
+    if !enter::task_machine().is_null() {
+        return Err(Error::Deadlock);
+    }
+    match peek() {
+        Some(s) => s.wait_quiet(deadline),
+        None => Ok(()),
+    }
+}
+
+/// Spawns a task from anywhere.
+#[inline(always)]
+pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Result<Handle> {
+    match enter::enter() {
+        Some(i) => {
+            let result = what(i.s(), Some(i)).and_then(|what| spawn::spawn(i, &what));
+            i.exit();
+            result
+        }
+        None => {
+            let s = get()?;
+            let what = what(&s, None)?;
+            spawn::spawn_foreign(&s, &what)
+        }
+    }
+}
+
+/// Joins a task from anywhere.
+#[inline(always)]
+pub fn join(handle: u64, deadline: i64) -> Result<*mut std::ffi::c_void> {
+    if let Some(i) = enter::enter() {
+        let result = crate::join::join_task(i, Handle::unpack(handle), deadline);
+        crate::join::exit_current();
+        return result.map_err(|e| stale(handle, e));
+    }
+    let s = peek().ok_or_else(|| stale(handle, Error::Invalid))?;
+    crate::join::join_thread(&s, Handle::unpack(handle), deadline).map_err(|e| stale(handle, e))
+}
+
+/// Gives a handle up.
+pub fn detach(handle: u64) -> Result<()> {
+    if let Some(i) = enter::enter() {
+        let result = crate::join::detach(i.s(), Some(i), Handle::unpack(handle));
+        i.exit();
+        return result.map_err(|e| stale(handle, e));
+    }
+    let s = peek().ok_or_else(|| stale(handle, Error::Invalid))?;
+    crate::join::detach(&s, None, Handle::unpack(handle)).map_err(|e| stale(handle, e))
+}
+
+/// The id of the task that a handle names; 0 for a stale one. Does not enter the runtime.
+pub fn task_id(handle: u64) -> u64 {
+    let look = |s: &Shared| crate::join::find(s, Handle::unpack(handle)).map_or(0, |t| t.id.get());
+    let m = enter::task_machine();
+    if m.is_null() {
+        return peek().map_or(0, |s| look(&s));
+    }
+    // SAFETY: a task's runtime stays while the task lives.
+    look(unsafe { &*((*m).shared as *const Shared) })
+}
+
+/// A stale handle of a runtime that a fork left behind says so.
+fn stale(handle: u64, e: Error) -> Error {
+    let epoch = Handle::unpack(handle).epoch;
+    if e == Error::Invalid && handle != 0 && GLOBAL.forked.load(Relaxed) & 1 << epoch != 0 {
+        return Error::Forked;
+    }
+    e
+}
+
+/// The number of processors; sets it when `n` > 0. Gives the previous one.
+pub fn max_procs(n: i32) -> Result<i32> {
+    let change = |s: &Shared| {
+        if n <= 0 || s.settings.max_procs == 1 && s.settings.follow_procs && n == 1 {
+            if n > 0 {
+                s.procs_fixed.store(true, Relaxed);
+            }
+            return s.procs_wanted() as i32;
+        }
+        s.procs_fixed.store(true, Relaxed);
+        s.set_procs(n)
+    };
+    let m = enter::task_machine();
+    if m.is_null() {
+        return Ok(change(&*get()?));
+    }
+    // Outside: the caller's own processor may be one of those removed.
+    // SAFETY: a task's runtime stays while the task lives.
+    Ok(change(unsafe { &*((*m).shared as *const Shared) }))
+}
+
+/// What 0 would give now for the number of processors (§13).
+pub fn max_procs_default() -> i32 {
+    cpu::default_procs()
+}
+
+/// The cap on threads; gives the previous one. Below what is in use it takes effect as threads end.
+pub fn set_max_threads(n: i32) -> Result<i32> {
+    if n < 1 {
+        return Err(Error::Invalid);
+    }
+    with(|_, s| {
+        let mut locked = s.lock.lock();
+        Ok(std::mem::replace(&mut locked.max_threads, n))
+    })
+}
+
+/// Live tasks; 0 when nothing runs.
+pub fn num_tasks() -> i64 {
+    let m = enter::task_machine();
+    if m.is_null() {
+        return peek().map_or(0, |s| s.tasks());
+    }
+    // SAFETY: a task's runtime stays while the task lives.
+    unsafe { (*((*m).shared as *const Shared)).tasks() }
+}
+
+/// The process's keys of task-local values.
+pub fn keys() -> &'static Keys {
+    &GLOBAL.keys
+}
+
+/// Sets the calling task's or thread's value.
+pub fn local_set(key: u32, value: *mut std::ffi::c_void) -> Result<()> {
+    crate::local::set(&GLOBAL.keys, &GLOBAL.threads, key, value)
+}
+
+/// The calling task's or thread's value.
+#[inline]
+pub fn local_get(key: u32) -> *mut std::ffi::c_void {
+    crate::local::get(&GLOBAL.threads, key)
+}
+
+extern "C" fn fork_prepare() {
+    // Nobody is in the middle of starting or stopping when the child is made.
+    std::mem::forget(GLOBAL.change.lock());
+}
+
+extern "C" fn fork_parent() {
+    // SAFETY: locked by `fork_prepare` on this thread.
+    unsafe { GLOBAL.change.force_unlock() };
+}
+
+extern "C" fn fork_child() {
+    // SAFETY: locked by `fork_prepare` on this thread, the only one here.
+    unsafe { GLOBAL.change.force_unlock() };
+    tls::set(std::ptr::null_mut());
+    if let Some(runtime) = GLOBAL.change.lock().take() {
+        GLOBAL.forked.fetch_or(1 << runtime.shared().settings.epoch, Relaxed);
+        runtime.abandon();
+    }
+    GLOBAL.shared.store(std::ptr::null_mut(), Relaxed);
+    GLOBAL.users.store(0, Relaxed);
+    GLOBAL.state.store(NEVER, Release);
+}
+
+/// Runs until `deadline` what the caller waits for in slices; for callers that must look at something in between.
+pub fn slice(deadline: i64, ns: i64) -> i64 {
+    if deadline == FOREVER {
+        clock::now() + ns
+    } else {
+        deadline.min(clock::now() + ns)
+    }
+}

@@ -1,0 +1,3 @@
+//! Looking inside: numbers.
+
+pub mod stats;

@@ -1,0 +1,146 @@
+//! The machine record (M): an OS thread of ours.
+//!
+//! Owns: what one machine holds. No policy.
+//!
+//! Who may touch which field: cells by the machine's own thread only, except those marked *lock* (under the
+//! scheduler's lock). `owner` and `processor` have the rules of `owner.rs`: `processor` changes only under the
+//! lock, and its machine reads it only while inside.
+//! Records are never freed while the runtime lives, so the monitor may read a machine that has gone to sleep.
+
+pub mod owner;
+
+use crate::base::note::Note;
+use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Mutex};
+use crate::processor::Processor;
+use crate::task::ready_list::ReadyList;
+use crate::task::Task;
+use owner::Owner;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// What the destination of a switch does first, on behalf of the task that left: makes it visible to others, now
+/// that its registers are saved.
+#[derive(Clone, Copy)]
+pub enum Commit {
+    None,
+    /// It yielded: to the tail of the private queue.
+    Yield(*mut Task),
+    /// To the tail of the global queue.
+    Global(*mut Task),
+    /// It parked: publish it with this function.
+    Park(*mut Task, unsafe fn(*mut c_void), *mut c_void),
+    /// It ended: this stack (`Stack::into_raw`) is free.
+    Ended(usize),
+}
+
+/// How far a class's per-machine start has come.
+#[derive(Clone, Copy, Debug)]
+pub struct ClassSlot {
+    /// What `machine_start` stored.
+    pub data: *mut c_void,
+    /// `None` before `machine_start`; then its result.
+    pub started: Option<i32>,
+}
+
+/// See the module.
+#[repr(C, align(128))]
+pub struct Machine {
+    pub owner: Owner,
+    pub processor: AtomicPtr<Processor>,
+    /// The task that runs; null while the machine is on its own stack.
+    pub current: Cell<*mut Task>,
+    /// The scheduler this machine belongs to (`sched::Shared`).
+    pub shared: *const (),
+    /// The next tick of `owner`.
+    pub tick: Cell<u32>,
+    /// This thread's `errno`.
+    pub errno: Cell<*mut i32>,
+    /// This thread's C++ exception globals; null while the process has no C++.
+    pub cxx: Cell<*mut [usize; 2]>,
+    pub commit: Cell<Commit>,
+    /// The machine's own context while a task runs.
+    pub home: Cell<usize>,
+    /// What the machine shall run first when it is back on its own stack.
+    pub next: Cell<*mut Task>,
+    /// A class task that has ended: its `finish` is due.
+    pub ended: Cell<*mut Task>,
+
+    /// In a declared blocking section. The monitor reads it.
+    pub blocking: AtomicBool,
+    /// When an at-once hand-off began; 0: none (see `sched/handoff.rs`).
+    pub blocking_since: Cell<i64>,
+    /// Counted in `searching`.
+    pub searching: Cell<bool>,
+    /// Runs an exclusive class's tasks: its token (`sched/token.rs`).
+    pub token: Cell<*const c_void>,
+    /// Class tasks run since the token was taken or last weighed.
+    pub token_runs: Cell<u32>,
+    pub classes: UnsafeCell<Vec<ClassSlot>>,
+    pub note: Note,
+    /// *lock*: asleep without a processor, in the idle list.
+    pub asleep: Cell<bool>,
+    /// Tasks and tickets that only this machine may run.
+    pub inbox: Mutex<ReadyList>,
+    /// Their number, to look without the lock.
+    pub inbox_len: AtomicU32,
+    /// Stands in the run queues for "this machine's inbox has work".
+    pub inbox_ticket: Cell<*mut Task>,
+    /// `inbox_ticket` is in a queue.
+    pub inbox_queued: AtomicBool,
+    /// The kernel's id of the thread, 0 before it runs.
+    pub tid: AtomicI32,
+    pub index: u32,
+}
+
+// SAFETY: see the module.
+unsafe impl Sync for Machine {}
+// SAFETY: as above.
+unsafe impl Send for Machine {}
+
+impl Machine {
+    /// A machine whose thread has yet to be started.
+    pub fn new(index: u32, owner: Owner, shared: *const ()) -> Machine {
+        Machine {
+            owner,
+            processor: AtomicPtr::new(null_mut()),
+            current: Cell::new(null_mut()),
+            shared,
+            tick: Cell::new(2),
+            errno: Cell::new(null_mut()),
+            cxx: Cell::new(null_mut()),
+            commit: Cell::new(Commit::None),
+            home: Cell::new(0),
+            next: Cell::new(null_mut()),
+            ended: Cell::new(null_mut()),
+            blocking: AtomicBool::new(false),
+            blocking_since: Cell::new(0),
+            searching: Cell::new(false),
+            token: Cell::new(std::ptr::null()),
+            token_runs: Cell::new(0),
+            classes: UnsafeCell::new(Vec::new()),
+            note: Note::new(),
+            asleep: Cell::new(false),
+            inbox: Mutex::new(ReadyList::new()),
+            inbox_len: AtomicU32::new(0),
+            inbox_ticket: Cell::new(null_mut()),
+            inbox_queued: AtomicBool::new(false),
+            tid: AtomicI32::new(0),
+            index,
+        }
+    }
+
+    /// True when a task is current, for statistics: read from other threads, so only a hint.
+    pub fn runs_task(&self) -> bool {
+        // SAFETY: a word-sized read of a cell that only its own thread writes; the value is not followed.
+        !unsafe { self.current.as_ptr().read_volatile() }.is_null()
+    }
+
+    /// Leaves the runtime: after this no pointer into the processor may be used.
+    #[inline(always)]
+    pub fn exit(&self) {
+        let tick = self.tick.get();
+        self.tick.set(tick.wrapping_add(2));
+        self.owner.exit(tick);
+    }
+}

@@ -1,0 +1,20 @@
+//! The one thread-local word: which machine this thread is, or null.
+//!
+//! Owns: the word. Everything else about a thread hangs off the machine it points to.
+//! Always true: [`get`] reads the word of the thread that executes it, at that moment. It is never cached
+//! across a switch: a task may continue on another thread, where an address or value read before is wrong
+//! (compilers do keep thread-local addresses across calls; that is why this is not a `thread_local!`).
+
+#[cfg(all(target_arch = "aarch64", not(loom), not(miri)))]
+mod aarch64;
+#[cfg(any(loom, miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+mod portable;
+#[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+mod x86_64;
+
+#[cfg(all(target_arch = "aarch64", not(loom), not(miri)))]
+pub use aarch64::{get, set};
+#[cfg(any(loom, miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub use portable::{get, set};
+#[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+pub use x86_64::{get, set};

@@ -1,0 +1,95 @@
+//! A runtime: settings checked, machines started, and everything taken down again.
+//!
+//! Owns: the life of one `Shared`. A value: only `global.rs` makes one of them the process's own.
+
+use crate::base::error::{Error, Result};
+use crate::sched::monitor::monitor_thread;
+use crate::sched::{Settings, Shared, MAX_PROCS};
+use crate::stack::Class;
+use crate::sys::{cpu, thread};
+use crate::task::local::Keys;
+use std::ffi::c_void;
+
+/// What a program may choose. Zeros mean the defaults.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// 0: `GMP_MAXPROCS`, else the CPUs allowed by affinity and cgroup quota (§13), followed while running.
+    pub max_procs: i32,
+    /// 0: 10,000. At the cap work queues.
+    pub max_threads: i32,
+    /// Bytes of stack a task may use; 0: the default class.
+    pub stack_size: usize,
+    /// 0: normal. Else one processor and seeded choices.
+    pub sched_seed: u64,
+}
+
+const MAX_THREADS: i32 = 10_000;
+
+impl Config {
+    /// Checks and fills in. `epoch` numbers the start.
+    fn settings(&self, keys: &'static Keys, epoch: u8) -> Result<Settings> {
+        if self.max_procs < 0 || self.max_threads < 0 {
+            return Err(Error::Invalid);
+        }
+        let stack_class = Class::for_size(self.stack_size).ok_or(Error::Invalid)?;
+        let named = std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text));
+        let chosen = if self.sched_seed != 0 { Some(1) } else { Some(self.max_procs).filter(|&n| n > 0).or(named) };
+        Ok(Settings {
+            max_procs: chosen.unwrap_or_else(cpu::default_procs).clamp(1, MAX_PROCS as i32),
+            follow_procs: chosen.is_none(),
+            max_threads: if self.max_threads == 0 { MAX_THREADS } else { self.max_threads },
+            stack_class,
+            exact_stack: self.stack_size != 0,
+            seed: if self.sched_seed != 0 { self.sched_seed } else { crate::sys::clock::now() as u64 },
+            keys,
+            epoch,
+        })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Runtime {
+    shared: *mut Shared,
+}
+
+// SAFETY: `Shared` is made for all threads.
+unsafe impl Send for Runtime {}
+
+impl Runtime {
+    /// Starts one machine (asleep) and the monitor. `Again` when the system gives no thread, `NoMemory`.
+    pub fn start(config: &Config, keys: &'static Keys, epoch: u8) -> Result<Runtime> {
+        let settings = config.settings(keys, epoch)?;
+        thread::cxx_probe();
+        let runtime = Runtime { shared: Box::into_raw(Shared::new(settings)) };
+        let s = runtime.shared();
+        s.make_procs();
+        s.make_machine(s.lock.lock(), None, false)?;
+        let arg = runtime.shared as *mut c_void;
+        let monitor = thread::spawn(c"gmp-monitor", 128 << 10, monitor_thread, arg)?;
+        let mut locked = s.lock.lock();
+        locked.threads.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        locked.threads.push(monitor);
+        drop(locked);
+        Ok(runtime)
+    }
+
+    /// What the machines see.
+    pub fn shared<'a>(&self) -> &'a Shared {
+        // SAFETY: freed in `drop` only; the holders of the reference are gone by then (`global.rs`).
+        unsafe { &*self.shared }
+    }
+
+    /// Gives the runtime up without touching it: in a fork's child, where its threads do not exist.
+    pub fn abandon(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.shared().stop_machines();
+        // SAFETY: made by `start`; no machine, no task and no caller is left.
+        drop(unsafe { Box::from_raw(self.shared) });
+    }
+}

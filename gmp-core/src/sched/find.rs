@@ -1,0 +1,225 @@
+//! The order of looking for work (§5, §6).
+//!
+//! Owns: the order. [`local`] is what a leaving task tries on its own stack: it never waits nor searches elsewhere.
+//! [`anywhere`] goes on with everybody else's work, from the machine's own stack.
+//!
+//! Order: expired timers; every 61st slice one from the global queue and one from the own shared deque; run-next
+//! (same slice); ring; own shared deque; a batch of the global queue; then others' shared deques, in random order,
+//! and others' timers.
+
+use super::{ready, Inside, Shared};
+use crate::primitive::Ordering::*;
+use crate::processor::runq::Entry;
+use crate::processor::Processor;
+use crate::sys::clock;
+use crate::task::ready_list::ReadyList;
+use crate::task::Task;
+
+/// Every how many slices the global queue is looked at first (§4.10).
+const FAIR: u32 = 61;
+/// Every how many rounds the clock is read while this processor has timers; the monitor bounds the rest.
+const TIMER_ROUNDS: u32 = 16;
+/// How often a search goes over all processors before it gives up (§6.1).
+const STEAL_ROUNDS: u32 = 4;
+
+/// The next task of this processor, already `Running`; None: search.
+#[inline(always)]
+pub fn local(i: Inside) -> Option<*mut Task> {
+    let p = i.p();
+    let round = p.round.get().wrapping_add(1);
+    p.round.set(round);
+    if p.timers.earliest() != crate::source::timer::NEVER && round % TIMER_ROUNDS == 0 {
+        expire_own(i);
+    }
+    if i.m().inbox_len.load(Relaxed) != 0 {
+        if let Some(task) = super::inbox::take(i.m()) {
+            return Some(task);
+        }
+    }
+    if p.slice_over.load(Relaxed) {
+        expire_own(i);
+        ready::demote_next(i);
+    }
+    let slice = p.slice.load(Relaxed);
+    if slice % FAIR == 0 {
+        if let Some(task) = fair(i, slice) {
+            return Some(task);
+        }
+    }
+    if let Some(task) = p.runq.pop_next() {
+        return Some(task);
+    }
+    p.slice.store(slice.wrapping_add(1), Relaxed);
+    if let Some(task) = p.runq.pop_front() {
+        if i.s().idle.hungry() && p.runq.ring_len() > 0 {
+            ready::offer(i);
+        }
+        return Some(task);
+    }
+    slower(i)
+}
+
+#[cold]
+fn fair(i: Inside, slice: u32) -> Option<*mut Task> {
+    // The slice moves on, or a run-next chain would come here each time.
+    i.p().slice.store(slice.wrapping_add(1), Relaxed);
+    if slice / FAIR % 2 == 1 {
+        if let Some(task) = i.p().runq.pop_shared() {
+            return Some(task);
+        }
+    }
+    let task = i.s().global.pop()?;
+    // SAFETY: popped: ours.
+    unsafe { (*task).status.start() };
+    Some(task)
+}
+
+#[inline(never)]
+fn slower(i: Inside) -> Option<*mut Task> {
+    let p = i.p();
+    if let Some(task) = p.runq.pop_shared() {
+        return Some(task);
+    }
+    if !i.s().global.is_empty() {
+        if let Some(task) = from_global(i) {
+            return Some(task);
+        }
+    }
+    // The last chance before leaving for the machine's own stack: a timer that is due.
+    if p.timers.earliest() != crate::source::timer::NEVER && expire_own(i) {
+        return p.runq.pop_next().or_else(|| p.runq.pop_front());
+    }
+    None
+}
+
+/// A batch of the global queue: the first task, the others into the private ring (empty at this point).
+fn from_global(i: Inside) -> Option<*mut Task> {
+    let s = i.s();
+    let mut batch = s.global.take(s.procs_wanted());
+    let first = batch.pop()?;
+    while let Some(task) = batch.pop() {
+        if let Err(rest) = i.p().runq.push_back(Entry::ready(task)) {
+            ready::overflow(i, rest);
+        }
+    }
+    if i.p().runq.ring_len() > 0 && s.idle.hungry() {
+        ready::offer(i);
+    }
+    // SAFETY: taken from the queue: ours.
+    unsafe { (*first).status.start() };
+    Some(first)
+}
+
+/// Makes the tasks of this processor's expired timers ready. True when there were any.
+fn expire_own(i: Inside) -> bool {
+    expire(i, i.p())
+}
+
+fn expire(i: Inside, of: &Processor) -> bool {
+    let earliest = of.timers.earliest();
+    if earliest == crate::source::timer::NEVER {
+        return false;
+    }
+    let now = clock::now();
+    if earliest > now {
+        return false;
+    }
+    let mut list = ReadyList::new();
+    let fired = of.timers.expire(now, &mut list);
+    i.p().counters.timers_fired.add(fired);
+    let any = !list.is_empty();
+    ready::ready_all(i.s(), Some(i), &mut list);
+    any
+}
+
+/// True when another task could run here instead of the caller (used by yield and checkpoint).
+#[inline(always)]
+pub fn others_wait(i: Inside) -> bool {
+    let (p, s) = (i.p(), i.s());
+    p.runq.private_len() > 0
+        || !s.global.is_empty()
+        || p.runq.has_shared()
+        || i.m().inbox_len.load(Relaxed) != 0
+        || !i.m().token.get().is_null() && super::token::others_wait(i)
+        || p.timers.earliest() != crate::source::timer::NEVER && p.timers.earliest() <= clock::now()
+}
+
+/// Work from anywhere, for a machine on its own stack. None: give up.
+pub fn anywhere(i: Inside) -> Option<*mut Task> {
+    if let Some(task) = local(i) {
+        return Some(task);
+    }
+    let (m, s) = (i.m(), i.s());
+    if !m.searching.replace(true) {
+        s.idle.start_search();
+    }
+    for round in 0..STEAL_ROUNDS {
+        if let Some(task) = steal(i, round + 1 == STEAL_ROUNDS) {
+            return Some(task);
+        }
+        if s.stopping.load(Relaxed) || m.owner.requested() != 0 {
+            break;
+        }
+        // A moment for an owner that has just seen that somebody is hungry.
+        for _ in 0..64 {
+            crate::primitive::spin_hint();
+        }
+    }
+    from_global(i)
+}
+
+/// One pass over all processors, from a random one, with a step coprime to their number (§6.1); the last pass runs
+/// their expired timers too (§6.2).
+fn steal(i: Inside, last: bool) -> Option<*mut Task> {
+    let (p, s) = (i.p(), i.s());
+    let n = s.procs_made();
+    // SAFETY: the generator belongs to the processor, which is ours.
+    let rng = unsafe { &mut *p.rng.get() };
+    let mut at = rng.below(n);
+    let mut step = rng.below(n).max(1);
+    while gcd(step, n) != 1 {
+        step = step % n + 1;
+    }
+    for _ in 0..n {
+        at = (at + step) % n;
+        let victim = s.processor(at);
+        if last && expire(i, victim) {
+            if let Some(task) = p.runq.pop_next().or_else(|| p.runq.pop_front()) {
+                return Some(task);
+            }
+        }
+        if at != p.index && victim.runq.has_shared() {
+            if let Some(task) = victim.runq.steal_into(&p.runq) {
+                p.counters.steals.inc();
+                return Some(task);
+            }
+        }
+    }
+    None
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
+    } else {
+        gcd(b, a % b)
+    }
+}
+
+impl Shared {
+    /// True when something that any machine could take is published, or a timer is due: what a machine that gives
+    /// up looks at again, and what a hand-off asks. (Must agree with [`anywhere`], §5.16.)
+    pub fn has_published_work(&self) -> bool {
+        !self.global.is_empty() || self.procs().any(|p| p.runq.has_shared()) || self.earliest_timer() <= clock::now()
+    }
+
+    /// True when some processor has private work that its owner could share.
+    pub fn has_private_work(&self) -> bool {
+        self.procs().any(|p| p.runq.private_len() > 0)
+    }
+
+    /// The earliest expiry of all timers.
+    pub fn earliest_timer(&self) -> i64 {
+        self.procs().map(|p| p.timers.earliest()).min().unwrap_or(crate::source::timer::NEVER)
+    }
+}

@@ -1,0 +1,141 @@
+//! Hand-off: a processor goes on without a machine that blocks (§8.3, §9).
+//!
+//! Owns: the declared blocking section, and who gets a processor that was taken.
+//!
+//! Entering a section costs two stores: the machine is outside anyway, so its processor can be taken. The monitor
+//! takes it after about 20 µs if work waits. When the sections of a processor have lately lasted long enough to be
+//! taken, and work waits, the entering machine hands over at once instead ([`EAGER`]); one such hand-over that was not
+//! worth it makes the next ones wait again.
+//!
+//! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
+
+use super::{enter, find, Inside, Locked, Shared};
+use crate::base::error::{Error, Result};
+use crate::machine::owner::SEIZE;
+use crate::machine::Machine;
+use crate::primitive::{MutexGuard, Ordering::*};
+use crate::processor::Processor;
+use crate::sys::clock;
+
+/// From this score on a section hands over at once.
+const EAGER: u32 = 4;
+const MOST: u32 = 16;
+/// A section shorter than this was not worth a hand-over.
+const SHORT: i64 = 50_000;
+
+/// The calling task is about to block. `Misuse` when it said so already; nothing outside a task.
+#[inline(always)]
+pub fn blocking_enter() -> Result<()> {
+    let m = enter::task_machine();
+    if m.is_null() {
+        return Ok(());
+    }
+    // SAFETY: this thread's machine.
+    let m = unsafe { &*m };
+    if m.blocking.load(Relaxed) {
+        return Err(Error::Misuse);
+    }
+    m.blocking.store(true, Relaxed);
+    // A new tick: the monitor counts the section's time from here.
+    m.exit();
+    // SAFETY: processors are never freed while the runtime lives; only atomics are read, as a hint.
+    let waits = unsafe {
+        let p = m.processor.load(Relaxed);
+        let s = &*(m.shared as *const Shared);
+        !p.is_null() && ((*p).runq.private_len() > 0 || (*p).runq.has_shared()) || !s.global.is_empty()
+    };
+    if waits {
+        contended();
+    }
+    Ok(())
+}
+
+/// Work waits behind the section that begins.
+#[cold]
+fn contended() {
+    let Some(i) = enter::enter() else { return };
+    let (m, s) = (i.m(), i.s());
+    m.blocking.store(true, Relaxed);
+    if i.p().blocking_score.get() >= EAGER && find::others_wait(i) {
+        let locked = s.lock.lock();
+        let p = s.unassign(m);
+        // The way out will find the processor gone.
+        m.owner.request(SEIZE);
+        m.blocking_since.set(clock::now());
+        s.tallies.handoffs.fetch_add(1, Relaxed);
+        s.give_away(locked, p);
+    } else {
+        s.monitor.attend();
+    }
+    m.exit();
+}
+
+/// The calling task has blocked. `Misuse` without a matching enter; nothing outside a task.
+#[inline(always)]
+pub fn blocking_exit() -> Result<()> {
+    let m = enter::task_machine();
+    if m.is_null() {
+        return Ok(());
+    }
+    // SAFETY: this thread's machine.
+    let m = unsafe { &*m };
+    if !m.blocking.load(Relaxed) {
+        return Err(Error::Misuse);
+    }
+    m.blocking.store(false, Relaxed);
+    if m.owner.requested() != 0 {
+        returned(m);
+    }
+    Ok(())
+}
+
+/// Something is requested: most likely the processor is gone. Gets one, or queues the task.
+#[cold]
+fn returned(m: &Machine) {
+    let since = m.blocking_since.replace(0);
+    let short = since != 0 && clock::now() - since < SHORT;
+    let taken = m.owner.requested() & SEIZE != 0;
+    let Some(i) = enter::enter() else { return };
+    let score = &i.p().blocking_score;
+    score.set(match (short, taken) {
+        (true, _) => score.get().saturating_sub(3),
+        (false, true) => (score.get() + 2).min(MOST),
+        (false, false) => score.get(),
+    });
+    i.exit();
+}
+
+impl Shared {
+    /// A processor that was taken from its machine goes to another one if there is work for it, else to the idle list.
+    pub fn give_away(&self, mut locked: MutexGuard<'_, Locked>, p: &Processor) {
+        if p.runq.private_len() > 0 || self.has_published_work() {
+            return self.start_machine(locked, p, false);
+        }
+        if self.idle.idle() == 0 && self.idle.searching() == 0 && self.has_private_work() {
+            // The last one to look around: others may have work that nobody has asked for.
+            self.idle.start_search();
+            return self.start_machine(locked, p, true);
+        }
+        self.push_idle(&mut locked, p);
+        drop(locked);
+        self.monitor.attend();
+    }
+
+    /// The monitor's retake: takes the processor from a machine that has stayed outside, and gives it away. False: the
+    /// machine has come in meanwhile.
+    pub fn retake(&self, m: &Machine, p: &Processor) -> bool {
+        let locked = self.lock.lock();
+        if m.processor.load(Relaxed) != p as *const Processor as *mut Processor || !m.owner.seize() {
+            return false;
+        }
+        let p = self.unassign(m);
+        self.tallies.handoffs.fetch_add(1, Relaxed);
+        self.give_away(locked, p);
+        true
+    }
+}
+
+/// Inside a task: is it in a declared section? (Parking there ends the section.)
+pub fn is_blocking(i: Inside) -> bool {
+    i.m().blocking.load(Relaxed)
+}

@@ -1,0 +1,128 @@
+//! Joining a task that has not started: it runs right there, as a call on the joiner's stack.
+//!
+//! Owns: when that is allowed and what surrounds the call. Fork–join costs a call that way, and only one stack is
+//! live (as in MassiveThreads).
+//!
+//! Always true:
+//!  - R1. The child keeps its own identity, locals, deferred calls and end; the joiner counts as parked meanwhile.
+//!  - R2. If the child parks, the stack with both on it parks; when the child ends, wherever, the joiner goes on
+//!        there. It was waiting for the child anyway.
+//!  - R3. Only plain tasks, joined without a deadline, with enough stack left: as much as the child asked for by
+//!        number, or half of what its class has.
+
+use super::{park, Inside};
+use crate::base::error::Error;
+use crate::switch;
+use crate::task::state::Status;
+use crate::task::{EndFn, Reason, Task, FLAG_EXACT_STACK};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// Runs `t` in place if that is allowed and nobody else has it; its result.
+///
+/// # Safety
+/// The caller is a task, inside, and holds `t`'s handle.
+#[inline(always)]
+pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>> {
+    let status = t.status.status();
+    if !matches!(status, Status::NewPrivate | Status::NewShared) || !switch::CAN_EXIT {
+        return None;
+    }
+    let me = park::me(i);
+    if !me.extra.get().is_null() && !me.class().is_null() || !has_room(me, t) {
+        return None;
+    }
+    match status {
+        Status::NewPrivate if t.queue.load(crate::primitive::Ordering::Relaxed) == i.p().index => {
+            if !t.join.take_in_place() {
+                return None;
+            }
+            i.p().runq.forget(t);
+            let ours = t.status.start_private(t.status.ticket());
+            debug_assert!(ours, "the queue is ours and the task is in it");
+        }
+        Status::NewShared => {
+            if !t.status.claim_shared(t.status.ticket()) {
+                return None;
+            }
+            if !t.join.take_in_place() {
+                // Somebody else waits for it: it takes the ordinary way.
+                t.status.requeue_unstarted(true);
+                // SAFETY: claimed, so ours to queue.
+                unsafe { super::ready::inject(i.s(), t as *const Task as *mut Task) };
+                return None;
+            }
+        }
+        _ => return None,
+    }
+    // SAFETY: the task is claimed.
+    Some(unsafe { run(i, me, t) })
+}
+
+#[inline(always)]
+fn has_room(me: &Task, t: &Task) -> bool {
+    let here = &me as *const _ as usize;
+    let usable = t.stack_class.get().usable();
+    let need = if t.flags.get() & FLAG_EXACT_STACK != 0 { usable } else { usable / 2 };
+    here.saturating_sub(me.limit.get()) > need
+}
+
+#[inline(always)]
+unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
+    let m = i.m();
+    let counters = &i.p().counters;
+    counters.parks.inc();
+    counters.switches.inc();
+    me.reason.set(Reason::JoinInPlace);
+    me.status.park();
+    t.host.set(me as *const Task as *mut Task);
+    t.limit.set(me.limit.get());
+    m.current.set(t as *const Task as *mut Task);
+    let entry = t.entry.get().expect("a spawned task has an entry");
+    let (arg, at_end) = (t.arg.get(), t.frame.get());
+    // SAFETY: `errno` and the exception globals are this thread's before the call and are looked up anew after;
+    // the child is current from here to `end`.
+    unsafe {
+        let errno = *m.errno.get();
+        let cxx = if m.cxx.get().is_null() { [0; 2] } else { m.cxx.get().replace([0; 2]) };
+        m.exit();
+        let ended = super::entry::call(t, entry, arg);
+        let i = super::enter::enter().expect("a task stays a task");
+        let m = i.m();
+        *m.errno.get() = errno;
+        if !m.cxx.get().is_null() {
+            *m.cxx.get() = cxx;
+        }
+        m.current.set(me as *const Task as *mut Task);
+        me.status.resume_in_place();
+        me.reason.set(Reason::None);
+        i.p().counters.wakes.inc();
+        end(i, t, ended, at_end)
+    }
+}
+
+/// The child's end: as `entry::conclude`, but its joiner is at hand and it had no stack of its own.
+#[inline(always)]
+unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Result<*mut c_void, Error> {
+    let p = i.p();
+    // SAFETY: the task is over and ours: its join cell kept everybody else out.
+    unsafe {
+        if !t.end_arg.get().is_null() {
+            std::mem::transmute::<usize, EndFn>(at_end)(t.end_arg.get());
+        }
+        let extra = t.extra.replace(null_mut());
+        if !extra.is_null() {
+            crate::task::extra::Extra::free(extra);
+        }
+        t.sp.set(0);
+        (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
+        p.counters.tasks_ended.inc();
+        t.status.end();
+        super::spawn::recycle(i, t as *const Task as *mut Task);
+    }
+    if ended.how == switch::RETURNED {
+        Ok(ended.value)
+    } else {
+        Err(Error::Panicked)
+    }
+}

@@ -1,0 +1,246 @@
+//! The monitor (Go: sysmon): one thread without a processor that sees to what nobody else can see.
+//!
+//! Owns: the cadence and the thresholds. Does: retake from declared blocking sections (about 20 µs), expose private work
+//! whose owner stays away while a processor is idle, end time slices (10 ms, a request), see that due timers are run,
+//! retry for machines that could not be had, and once a second house-keeping (trim stacks, follow the CPU limit, look for
+//! C++). Retaking from undeclared code belongs in `look` too: the reading of a machine's tick is there.
+//!
+//! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 100 µs while
+//! a processor is idle and another one is running tasks; asleep while all is idle. [`Monitor::attend`] brings a slow or
+//! sleeping monitor back to 20 µs.
+//!
+//! Always true: of "publish work, then look whether the monitor is slow" (`attend`) and "say that it is slow, then look for
+//! work" (the monitor), one sees the other: light and heavy halves of fence F3.
+
+use super::Shared;
+use crate::base::note::Note;
+use crate::machine::owner::{CXX, INSIDE, YIELD};
+use crate::machine::Machine;
+use crate::primitive::{AtomicBool, Ordering::*};
+use crate::processor::Processor;
+use crate::source::timer::NEVER;
+use crate::sys::{clock, cpu, thread};
+use std::ffi::c_void;
+
+const FAST: i64 = 20_000;
+const ATTENTIVE: i64 = 100_000;
+const SLOW: i64 = 10_000_000;
+const ROUNDS: u32 = 50;
+const DECLARED: i64 = 20_000;
+const AWAY: i64 = 50_000;
+const SLICE: i64 = 10_000_000;
+const HOUSEKEEPING: i64 = 1_000_000_000;
+/// House-keeping goes on this many rounds when all is idle; then the monitor sleeps.
+const IDLE_ROUNDS: u32 = 4;
+/// Stacks trimmed at a time.
+const TRIM: usize = 1024;
+
+/// What others see of the monitor.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    note: Note,
+    /// It sleeps longer than [`ATTENTIVE`].
+    slow: AtomicBool,
+}
+
+impl Monitor {
+    /// There is something to watch: a slow monitor becomes attentive. Cheap when it is.
+    #[inline]
+    pub fn attend(&self) {
+        // F3, light half: what the caller published comes before this load. A missed one costs at most 10 ms while
+        // anything runs; when all sleeps, the machine that wakes calls this again.
+        if self.slow.load(Relaxed) && self.slow.swap(false, AcqRel) {
+            self.note.wake();
+        }
+    }
+
+    /// Wakes it whatever it does, to see that the runtime stops.
+    pub fn wake(&self) {
+        self.note.wake();
+    }
+}
+
+/// What the monitor saw of one processor last time.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    tick: u32,
+    since: i64,
+    slice: u32,
+    slice_since: i64,
+}
+
+struct Watch<'a> {
+    s: &'a Shared,
+    seen: Vec<Seen>,
+    housekeeping: i64,
+    follow: bool,
+    /// House-keeping rounds since all went idle.
+    idle_rounds: u32,
+}
+
+/// What a round found.
+#[derive(Default)]
+struct Found {
+    acted: bool,
+    running: bool,
+    /// Some processor has moved on since the last round.
+    moving: bool,
+}
+
+/// The monitor's thread.
+pub extern "C" fn monitor_thread(arg: *mut c_void) -> *mut c_void {
+    // SAFETY: `Runtime` passes its `Shared`, which outlives this thread.
+    let s = unsafe { &*(arg as *const Shared) };
+    let follow = s.settings.follow_procs;
+    Watch { s, seen: Vec::new(), housekeeping: clock::now() + HOUSEKEEPING, follow, idle_rounds: 0 }.run();
+    std::ptr::null_mut()
+}
+
+impl Watch<'_> {
+    fn run(&mut self) {
+        let s = self.s;
+        let (mut delay, mut quiet) = (FAST, 0u32);
+        while !s.stopping.load(Acquire) {
+            let found = self.round();
+            let now = clock::now();
+            if now >= self.housekeeping {
+                self.keep_house(now);
+            }
+            if found.acted {
+                (delay, quiet) = (FAST, 0);
+            } else {
+                quiet = quiet.saturating_add(1);
+                if quiet > ROUNDS {
+                    delay = (delay * 2).min(SLOW);
+                }
+            }
+            if s.idle.hungry() && found.moving {
+                delay = delay.min(ATTENTIVE);
+            }
+            if self.wait(delay, found.running) {
+                (delay, quiet) = (FAST, 0);
+            }
+        }
+    }
+
+    /// Sleeps. True: somebody asked for attention.
+    fn wait(&mut self, delay: i64, running: bool) -> bool {
+        let s = self.s;
+        let now = clock::now();
+        let mut until = Some(now + delay);
+        if delay > ATTENTIVE || !running {
+            s.monitor.slow.store(true, SeqCst);
+            // F3, heavy half. Refused: look again soon.
+            let sure = s.barrier.heavy();
+            if sure && !running && !self.anything_to_watch() {
+                // All is idle. The machines' watcher sees to timers; without one the monitor does.
+                let watched = !s.lock.lock().watcher.is_null();
+                let earliest = s.earliest_timer();
+                until = if watched || earliest == NEVER { None } else { Some(earliest) };
+                if self.idle_rounds < IDLE_ROUNDS {
+                    // Stacks age over a few looks before they are trimmed.
+                    self.idle_rounds += 1;
+                    until = Some(until.unwrap_or(NEVER).min(self.housekeeping.max(now + FAST)));
+                }
+            }
+        }
+        let earliest = s.earliest_timer();
+        if running && earliest > now {
+            until = until.map(|u| u.min(earliest.max(now + FAST)));
+        }
+        let woken = s.monitor.note.sleep(until);
+        s.monitor.slow.store(false, Relaxed);
+        woken
+    }
+
+    /// Work or running machines, although the last round saw none.
+    fn anything_to_watch(&self) -> bool {
+        self.s.has_published_work() || self.s.procs().any(|p| !p.machine.load(Relaxed).is_null()) || {
+            let locked = self.s.lock.lock();
+            locked.starved
+        }
+    }
+
+    fn round(&mut self) -> Found {
+        let s = self.s;
+        let now = clock::now();
+        let mut found = Found::default();
+        self.seen.resize(s.procs_made() as usize, Seen::default());
+        for index in 0..s.procs_made() {
+            let p = s.processor(index);
+            let m = p.machine.load(Acquire) as *const Machine;
+            // SAFETY: machines are not freed while the runtime lives.
+            if let Some(m) = unsafe { m.as_ref() } {
+                found.running = true;
+                self.idle_rounds = 0;
+                self.look(p, m, now, &mut found);
+            }
+        }
+        if s.lock.lock().starved {
+            s.retry_starved();
+            found.running = true;
+        } else if s.idle.hungry() && s.has_published_work() && s.idle.wants_searcher() {
+            // A due timer of a processor that nobody has, or a wake that could not be had.
+            s.start_searcher();
+            found.acted = true;
+        }
+        found
+    }
+
+    fn look(&mut self, p: &Processor, m: &Machine, now: i64, found: &mut Found) {
+        let s = self.s;
+        let seen = &mut self.seen[p.index as usize];
+        let tick = m.owner.look();
+        if tick != seen.tick || tick == INSIDE {
+            seen.tick = tick;
+            seen.since = now;
+            found.moving = true;
+        }
+        let stuck = now - seen.since;
+        let slice = p.slice.load(Relaxed);
+        if slice != seen.slice {
+            seen.slice = slice;
+            seen.slice_since = now;
+        }
+        let due = p.timers.earliest() <= now;
+        let private = p.runq.private_len() > 0;
+        let waits = private || p.runq.has_shared() || !s.global.is_empty() || due;
+        if !waits {
+            return;
+        }
+        if due {
+            // The owner runs them at its next round.
+            p.slice_over.store(true, Relaxed);
+        }
+        if now - seen.slice_since >= SLICE {
+            seen.slice_since = now;
+            p.slice_over.store(true, Relaxed);
+            m.owner.request(YIELD);
+        }
+        if tick == INSIDE {
+            return;
+        }
+        if m.blocking.load(Relaxed) && stuck >= DECLARED {
+            found.acted |= s.retake(m, p);
+        } else if private && s.idle.hungry() && stuck >= AWAY {
+            found.acted |= s.expose(m, p);
+        }
+    }
+
+    fn keep_house(&mut self, now: i64) {
+        let s = self.s;
+        self.housekeeping = now + HOUSEKEEPING;
+        s.depot.trim(TRIM);
+        if thread::cxx_probe() {
+            for m in s.lock.lock().machines.iter() {
+                m.owner.request(CXX);
+            }
+        }
+        if self.follow && !s.procs_fixed.load(Relaxed) {
+            let n = cpu::default_procs();
+            if n as usize != s.procs_wanted() {
+                s.set_procs(n);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Making tasks ready: where they are put, and who is told.
+//!
+//! Owns: the choice of queue (§4.3): a task made ready by a task goes to that processor's run-next; from anywhere
+//! else to the global queue. Then `idle.rs` decides whether a machine is started.
+//! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
+
+use super::{Inside, Shared};
+use crate::primitive::Ordering::*;
+use crate::processor::runq::Entry;
+use crate::task::ready_list::ReadyList;
+use crate::task::state::Status;
+use crate::task::waiter::Waiter;
+use crate::task::{Kind, Task};
+
+/// Makes a parked task ready, from a task.
+///
+/// # Safety
+/// `task` is parked and the caller has the right to make it ready.
+pub unsafe fn ready(i: Inside, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    let t = unsafe { &*task };
+    t.status.ready();
+    i.p().counters.wakes.inc();
+    if let Some(place) = special(t) {
+        // SAFETY: the caller's promise.
+        return unsafe { super::token::route(i.s(), Some(i), task, place) };
+    }
+    push_next(i, Entry::ready(task));
+    told(i);
+}
+
+/// What is not an ordinary entry of a run queue.
+#[inline(always)]
+fn special(t: &Task) -> Option<*const crate::task::class::Class> {
+    let class = t.class();
+    (!class.is_null()).then_some(class)
+}
+
+/// Puts an entry into run-next.
+#[inline(always)]
+pub fn push_next(i: Inside, e: Entry) {
+    if let Err(rest) = i.p().runq.push_next(e) {
+        overflow(i, rest);
+    }
+}
+
+/// Puts a task that has run (or came from the global queue) at the tail of the private queue.
+#[inline(always)]
+pub fn push_back(i: Inside, task: *mut Task) {
+    // SAFETY: the callers own the task.
+    if let Some(class) = special(unsafe { &*task }) {
+        // SAFETY: as above.
+        return unsafe { super::token::route(i.s(), Some(i), task, class) };
+    }
+    if let Err(rest) = i.p().runq.push_back(Entry::ready(task)) {
+        overflow(i, rest);
+    }
+    if i.s().idle.hungry() {
+        offer(i);
+    }
+}
+
+/// The ring is full: its oldest half and then `rest` go to the global queue (§4.5).
+#[cold]
+pub fn overflow(i: Inside, rest: Entry) {
+    let mut out = ReadyList::new();
+    i.p().runq.spill(false, &mut out);
+    if let Some(task) = rest.into_global() {
+        // SAFETY: just taken out of the private queue.
+        unsafe { out.push(task) };
+    }
+    i.s().global.append(&mut out);
+    wake_if_submitted(i.s());
+}
+
+/// After a push by a task: tells an idle processor, if there is one.
+#[inline(always)]
+pub fn told(i: Inside) {
+    if i.s().idle.hungry() {
+        offer(i);
+    }
+}
+
+/// Somebody is idle: publishes the older part of the private queue. Run-next alone is not published, its owner
+/// will most likely run it at once (short exchanges must not wake a second machine); the monitor sees to it if not.
+#[cold]
+pub fn offer(i: Inside) {
+    let (p, s) = (i.p(), i.s());
+    if p.runq.ring_len() > 0 && p.runq.share() {
+        wake_if_submitted(s);
+    }
+    s.monitor.attend();
+}
+
+/// Submit side of the idle protocol, after publishing.
+pub fn wake_if_submitted(s: &Shared) {
+    if s.idle.submitted(s.barrier) {
+        s.start_searcher();
+    }
+}
+
+/// A task goes to the global queue's tail: it lost its processor, or its slice is over.
+///
+/// # Safety
+/// `task` has left its stack and is the caller's.
+#[cold]
+pub unsafe fn requeue_globally(s: &Shared, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*task).status.requeue();
+        inject(s, task);
+    }
+}
+
+/// Queues a task that is `Ready` or `NewGlobal`, from anywhere.
+///
+/// # Safety
+/// `task` is the caller's to queue.
+pub unsafe fn inject(s: &Shared, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        debug_assert!(matches!((*task).status.status(), Status::Ready | Status::NewGlobal));
+        let class = (*task).class();
+        if !class.is_null() && (*task).kind.get() == Kind::Task {
+            return super::token::route(s, None, task, class);
+        }
+        s.global.push(task);
+    }
+    if s.idle.submitted(s.barrier) {
+        s.start_searcher();
+    } else if !s.idle.hungry() {
+        // Every processor is taken; if one is held by foreign code, only the monitor can tell.
+        s.monitor.attend();
+    }
+}
+
+/// Makes a list of parked tasks ready, with or without a processor.
+pub fn ready_all(s: &Shared, i: Option<Inside>, tasks: &mut ReadyList) {
+    while let Some(task) = tasks.pop() {
+        // SAFETY: the list owns the right to make them ready.
+        unsafe {
+            match i {
+                Some(i) => ready(i, task),
+                None => ready_foreign(s, task),
+            }
+        }
+    }
+}
+
+/// Makes a parked task ready, from a thread that is no task.
+///
+/// # Safety
+/// As for [`ready`].
+pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*task).status.ready();
+        s.foreign.lock().counters.wakes.inc();
+        inject(s, task);
+    }
+}
+
+/// Ends the wait of `waiter`: makes its task ready or wakes its thread. Nothing if its deadline was first.
+///
+/// # Safety
+/// `waiter` was taken out of its object by the caller; it is valid until the claim (`task/waiter.rs`).
+pub unsafe fn wake(s: &Shared, i: Option<Inside>, waiter: *const Waiter) {
+    // SAFETY: the caller's promise. The task is read before the claim of a thread's waiter may end it.
+    unsafe {
+        let task = (*waiter).task() as *mut Task;
+        if !Waiter::wake(waiter) {
+            return;
+        }
+        match (task.is_null(), i) {
+            (true, _) => Waiter::notify_thread(waiter),
+            (false, Some(i)) => ready(i, task),
+            (false, None) => ready_foreign(s, task),
+        }
+    }
+}
+
+/// The slice of the processor is over (monitor): run-next becomes an ordinary entry (§4.13).
+#[cold]
+pub fn demote_next(i: Inside) {
+    i.p().slice_over.store(false, Relaxed);
+    if let Err(rest) = i.p().runq.demote_next() {
+        overflow(i, rest);
+    }
+}

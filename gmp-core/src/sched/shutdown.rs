@@ -1,0 +1,88 @@
+//! Quiet and stop: waiting until no task is left, and ending all machines.
+//!
+//! Owns: the count of live tasks as seen from outside, and the order of stopping:
+//!  1. `refusing`: new tasks are refused;  2. wait until no task is left;  3. `stopping`: machines leave their loops
+//!  when they are about to sleep, the monitor leaves its own;  4. all are woken and joined;  5. memory goes back.
+//! Always true: the sum here is 0 only if at some moment no task lived: ends are read before creations, and whoever
+//! sees an end sees its creation.
+
+use super::Shared;
+use crate::base::counters::Counters;
+use crate::base::error::{Error, Result};
+use crate::primitive::{fence, AtomicU32, Ordering::*};
+use crate::sys::{clock, futex};
+
+/// Who waits for the last task to end.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    waiters: AtomicU32,
+    /// Grows when somebody should look again.
+    epoch: AtomicU32,
+}
+
+impl Quiet {
+    /// A machine is about to sleep: if that was the last task, whoever waits is told.
+    pub fn look(&self, s: &Shared) {
+        if self.waiters.load(SeqCst) != 0 && s.tasks() == 0 {
+            self.epoch.fetch_add(1, SeqCst);
+            futex::wake(&self.epoch, i32::MAX);
+        }
+    }
+}
+
+impl Shared {
+    /// Sums one counter over all writers.
+    pub fn sum(&self, f: impl Fn(&Counters) -> u64) -> u64 {
+        self.procs().map(|p| f(&p.counters)).sum::<u64>() + f(&self.foreign.lock().counters)
+    }
+
+    /// Live tasks: created and not ended. Exact when at rest.
+    pub fn tasks(&self) -> i64 {
+        let ended = self.sum(|c| c.tasks_ended.get());
+        fence(Acquire);
+        let created = self.sum(|c| c.tasks_created.get());
+        created as i64 - ended as i64
+    }
+
+    /// Blocks the calling thread (not a task) until no task is left.
+    pub fn wait_quiet(&self, deadline: i64) -> Result<()> {
+        self.quiet.waiters.fetch_add(1, SeqCst);
+        let result = loop {
+            let epoch = self.quiet.epoch.load(SeqCst);
+            if self.tasks() == 0 {
+                break Ok(());
+            }
+            if deadline == 0 {
+                break Err(Error::Again);
+            }
+            if deadline <= clock::now() {
+                break Err(Error::TimedOut);
+            }
+            // A machine that finds nothing looks here before it sleeps; between two such looks nothing can have
+            // become quiet. The bound is for a machine that lost its processor while it ended the last task.
+            let until = deadline.min(clock::now() + 100_000_000);
+            futex::wait(&self.quiet.epoch, epoch, Some(until));
+        };
+        self.quiet.waiters.fetch_sub(1, SeqCst);
+        result
+    }
+
+    /// Ends all machines and the monitor. No task is left, and no other thread is in a call.
+    pub fn stop_machines(&self) {
+        self.stopping.store(true, SeqCst);
+        loop {
+            let threads = {
+                let mut locked = self.lock.lock();
+                for m in locked.machines.iter() {
+                    m.note.wake();
+                }
+                std::mem::take(&mut locked.threads)
+            };
+            self.monitor.wake();
+            if threads.is_empty() {
+                break;
+            }
+            threads.into_iter().for_each(|t| t.join());
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Spawning: a record is filled in and queued.
+//!
+//! Owns: the order of a spawn and what is taken for it: a record, a credit for a stack, an id.
+//! Always true: on failure nothing is taken; on success the task will run, whatever happens to memory.
+//! Called by: tasks (inside, from their processor's caches) and foreign threads (from caches under a lock).
+//! Blocks: nothing; now and then a leaf lock, and once in a while a system call for more memory.
+
+use super::{ready, Inside, Shared};
+use crate::base::counters::Counters;
+use crate::base::error::{Error, Result};
+use crate::primitive::Ordering::*;
+use crate::processor::runq::Entry;
+use crate::stack::{self, Class};
+use crate::task::extra::Extra;
+use crate::task::handle::Handle;
+use crate::task::slab::Cache;
+use crate::task::state::Status;
+use crate::task::{EndFn, Kind, Reason, Task, TaskFn};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// Ids that a processor takes at a time (§1.9).
+const IDS: u64 = 16;
+
+/// What to spawn.
+pub struct Spawn {
+    pub entry: TaskFn,
+    pub arg: *mut c_void,
+    /// An address in the spawner's code, 0 when unknown.
+    pub site: usize,
+    pub stack: Class,
+    pub flags: u8,
+    /// Owned: the task's, or freed here on failure.
+    pub extra: *mut Extra,
+    /// Nobody gets a handle.
+    pub detached: bool,
+    /// Called inside the runtime when the task ends.
+    pub at_end: Option<(EndFn, *mut c_void)>,
+}
+
+impl Spawn {
+    /// A plain detached task.
+    #[inline(always)]
+    pub fn plain(s: &Shared, entry: TaskFn, arg: *mut c_void, site: usize) -> Spawn {
+        Spawn {
+            entry,
+            arg,
+            site,
+            stack: s.settings.stack_class,
+            flags: if s.settings.exact_stack { crate::task::FLAG_EXACT_STACK } else { 0 },
+            extra: null_mut(),
+            detached: true,
+            at_end: None,
+        }
+    }
+}
+
+/// The caches of all foreign threads together.
+#[derive(Default)]
+pub struct Foreign {
+    pub tasks: Cache,
+    pub stacks: stack::Cache,
+    pub counters: Counters,
+    ids: (u64, u64),
+}
+
+/// Spawns from a task. The handle names it (and is stale at once if it is detached).
+#[inline(always)]
+pub fn spawn(i: Inside, what: &Spawn) -> Result<Handle> {
+    let (p, s) = (i.p(), i.s());
+    if s.refusing.load(Relaxed) {
+        return Err(refuse(what, Error::Stopped));
+    }
+    // SAFETY: the caches belong to the processor, which is ours.
+    let (tasks, stacks) = unsafe { (&mut *p.tasks.get(), &mut *p.stacks.get()) };
+    if let Err(e) = stacks.promise(&s.depot, what.stack) {
+        return Err(refuse(what, e));
+    }
+    let task = match tasks.take(&s.slab) {
+        Ok(task) => task,
+        Err(e) => {
+            stacks.unpromise(&s.depot, what.stack);
+            return Err(refuse(what, e));
+        }
+    };
+    let (id, end) = p.ids.get();
+    let id = if id == end { more_ids(i) } else { id };
+    p.ids.set((id + 1, p.ids.get().1));
+    // SAFETY: the record is free and ours.
+    let t = unsafe { &*task };
+    fill(t, what, id);
+    let handle = Handle { index: t.index, generation: t.generation(), epoch: s.settings.epoch };
+    p.counters.tasks_created.inc();
+    if !t.class().is_null() {
+        t.status.publish_new(Status::NewGlobal);
+        // SAFETY: filled in and ours to queue.
+        unsafe { super::token::route(s, Some(i), task, t.class()) };
+        return Ok(handle);
+    }
+    t.queue.store(p.index, Relaxed);
+    let ticket = t.status.publish_new(Status::NewPrivate);
+    ready::push_next(i, Entry::new(task, ticket));
+    ready::told(i);
+    Ok(handle)
+}
+
+#[cold]
+fn more_ids(i: Inside) -> u64 {
+    let first = i.s().take_ids(IDS);
+    i.p().ids.set((first, first + IDS));
+    first
+}
+
+#[cold]
+fn refuse(what: &Spawn, e: Error) -> Error {
+    if !what.extra.is_null() {
+        // SAFETY: ours, and not used by any task.
+        unsafe { Extra::free(what.extra) };
+    }
+    e
+}
+
+/// Spawns from a thread that is no task.
+pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<Handle> {
+    if s.refusing.load(Relaxed) {
+        return Err(refuse(what, Error::Stopped));
+    }
+    let mut foreign = s.foreign.lock();
+    let f = &mut *foreign;
+    let task = match f.stacks.promise(&s.depot, what.stack).and_then(|()| {
+        f.tasks.take(&s.slab).inspect_err(|_| f.stacks.unpromise(&s.depot, what.stack))
+    }) {
+        Ok(task) => task,
+        Err(e) => return Err(refuse(what, e)),
+    };
+    if f.ids.0 == f.ids.1 {
+        let first = s.take_ids(IDS);
+        f.ids = (first, first + IDS);
+    }
+    // SAFETY: the record is free and ours.
+    let t = unsafe { &*task };
+    fill(t, what, f.ids.0);
+    f.ids.0 += 1;
+    f.counters.tasks_created.inc();
+    drop(foreign);
+    let handle = Handle { index: t.index, generation: t.generation(), epoch: s.settings.epoch };
+    t.status.publish_new(Status::NewGlobal);
+    // SAFETY: filled in and ours to queue.
+    unsafe { ready::inject(s, task) };
+    Ok(handle)
+}
+
+#[inline(always)]
+fn fill(t: &Task, what: &Spawn, id: u64) {
+    t.entry.set(Some(what.entry));
+    t.arg.set(what.arg);
+    t.id.set(id);
+    t.extra.set(what.extra);
+    t.join.reset(what.detached);
+    t.site.set(what.site);
+    t.host.set(null_mut());
+    t.reason.set(Reason::None);
+    t.kind.set(Kind::Task);
+    t.stack_class.set(what.stack);
+    t.flags.set(what.flags);
+    match what.at_end {
+        None => t.end_arg.set(null_mut()),
+        Some((f, arg)) => {
+            t.frame.set(f as usize);
+            t.end_arg.set(arg);
+        }
+    }
+    debug_assert!(t.sp.get() == 0 && t.stack.get() == 0);
+}
+
+/// Recycles the record of a task that has ended and was joined or given up. From a task.
+///
+/// # Safety
+/// The join cell said so to the caller, and to nobody else.
+#[inline(always)]
+pub unsafe fn recycle(i: Inside, task: *mut Task) {
+    // SAFETY: the caller's promise; the cache belongs to the processor, which is ours.
+    unsafe { (*i.p().tasks.get()).give(&i.s().slab, task) };
+}
+
+/// The same from a thread that is no task.
+///
+/// # Safety
+/// As for [`recycle`].
+pub unsafe fn recycle_foreign(s: &Shared, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    unsafe { s.foreign.lock().tasks.give(&s.slab, task) };
+}
+
+/// The destructors of an ending task's locals. Outside.
+///
+/// # Safety
+/// `t` is the current task.
+pub unsafe fn destroy_locals(t: &Task) {
+    let extra = t.extra.get();
+    // SAFETY: the task's own box; a destructor may change it, so it is looked at anew each time.
+    unsafe {
+        if extra.is_null() || (*extra).locals.is_empty() {
+            return;
+        }
+        let m = super::enter::task_machine();
+        let keys = (*((*m).shared as *const Shared)).settings.keys;
+        keys.destroy_all(|key| (*extra).locals.get_mut(key).map(|v| std::mem::replace(v, null_mut())));
+    }
+}

@@ -1,0 +1,178 @@
+//! The one place where a task's stack is left for another.
+//!
+//! Owns: the order of things around a switch. The leaving task picks its successor on its own stack and switches
+//! straight to it; what makes the leaving task visible to others (its *commit*) runs on the destination's side,
+//! after its registers are saved. Only when nothing is ready, or when the successor needs the machine's own stack
+//! to start (a task class), does it go to the machine's loop (`run.rs`).
+//!
+//! Always true:
+//!  - W1. A task is published only by [`arrived`], after the switch (DESIGN 4).
+//!  - W2. What belongs to the thread is saved by the leaving task and restored when it goes on: `errno`, and the
+//!        C++ exception globals if there are any.
+//!  - W3. After `switch` nothing read before it about machine or processor is used.
+
+use super::{find, ready, stacks, Inside};
+use crate::machine::{Commit, Machine};
+use crate::primitive::{tls, Ordering::*};
+use crate::switch;
+use crate::task::{Kind, Task};
+use std::ptr::null_mut;
+
+/// Leaves the running task `me` with `commit` as what makes it visible; returns when it goes on, inside, perhaps
+/// on another machine (`Inside::current`).
+///
+/// # Safety
+/// `me` is the current task of `i`'s machine. `commit` is for `me`.
+#[inline(always)]
+pub unsafe fn leave(i: Inside, me: &Task, commit: Commit) {
+    if !me.class().is_null() {
+        // SAFETY: the same contract.
+        return unsafe { leave_class(i, me, commit) };
+    }
+    i.m().commit.set(commit);
+    let to = destination(i);
+    // SAFETY: the same contract; `to` is a context made current by `destination`.
+    unsafe { swap(i.m(), me, to) };
+}
+
+/// The task of a class leaves: its hooks surround the switch.
+#[cold]
+unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
+    // SAFETY: the caller's contract; the class lives as long as the runtime.
+    unsafe {
+        let class = &*me.class();
+        super::token::leaving(i, me);
+        i.m().commit.set(commit);
+        let to = match super::token::successor(i, class) {
+            Some(next) => {
+                i.m().current.set(next);
+                i.p().counters.switches.inc();
+                (*next).sp.get()
+            }
+            None if super::token::must_go_home(i, class) => {
+                i.m().current.set(null_mut());
+                i.m().home.get()
+            }
+            None => destination(i),
+        };
+        swap(i.m(), me, to);
+        super::token::entered(me);
+    }
+}
+
+/// Leaves a task whose machine has no processor: to the machine's loop, which queues the task globally.
+///
+/// # Safety
+/// `me` is the current task of `machine`, the calling thread's.
+pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
+    machine.commit.set(Commit::Global(me));
+    machine.current.set(null_mut());
+    // SAFETY: the home context waits in `run.rs` while a task runs.
+    unsafe {
+        super::token::leaving_without_processor(machine, &*me);
+        swap(machine, &*me, machine.home.get());
+        if !(*me).class().is_null() {
+            super::token::entered(&*me);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
+    // SAFETY: `errno` and `cxx` are this thread's, read before and looked up anew after the switch (W2, W3).
+    unsafe {
+        let errno = *m.errno.get();
+        let cxx = if m.cxx.get().is_null() { [0; 2] } else { *m.cxx.get() };
+        switch_to(me.sp.as_ptr(), to);
+        let m = &*(tls::get() as *const Machine);
+        arrived(m);
+        *m.errno.get() = errno;
+        if !m.cxx.get().is_null() {
+            *m.cxx.get() = cxx;
+        }
+    }
+}
+
+/// The library's one call site of the switch: the return predictor guesses right whoever goes on.
+#[inline(never)]
+pub unsafe fn switch_to(save: *mut switch::Sp, to: switch::Sp) {
+    // SAFETY: the callers pass a context that waits to be continued, and their own save slot.
+    unsafe { switch::switch(save, to, 0) };
+}
+
+/// Picks who goes on and makes it current.
+#[inline(always)]
+fn destination(i: Inside) -> switch::Sp {
+    let m = i.m();
+    i.p().counters.switches.inc();
+    if let Some(next) = find::local(i) {
+        // SAFETY: `local` hands out a task that is ours to run.
+        let t = unsafe { &*next };
+        if t.sp.get() != 0 && t.class().is_null() {
+            m.current.set(next);
+            return t.sp.get();
+        }
+        if let Some(sp) = fresh(i, t) {
+            m.current.set(next);
+            return sp;
+        }
+        m.next.set(next);
+    }
+    m.current.set(null_mut());
+    m.home.get()
+}
+
+/// The first context of a plain task that never ran; None when it must be started from the machine's own stack.
+#[inline(always)]
+fn fresh(i: Inside, t: &Task) -> Option<switch::Sp> {
+    if t.kind.get() != Kind::Task || !t.class().is_null() || t.sp.get() != 0 {
+        return None;
+    }
+    if !stacks::equip(i, t) {
+        return None;
+    }
+    // SAFETY: the stack was just given to this task.
+    Some(unsafe { super::entry::first_frame(t, 0) })
+}
+
+/// The first thing on the destination's side: commits what left.
+///
+/// # Safety
+/// Called on `m`'s thread, right after a switch.
+#[inline(always)]
+pub unsafe fn arrived(m: &Machine) {
+    match m.commit.replace(Commit::None) {
+        Commit::None => {}
+        // SAFETY: the commit's task has left its stack and is ours to queue; inside with a processor, except for
+        // `Global`, which needs none.
+        Commit::Yield(t) => unsafe {
+            (*t).status.requeue();
+            ready::push_back(Inside::assume(m), t);
+        },
+        // SAFETY: as above; `f` is the park's own publisher.
+        Commit::Park(t, f, data) => unsafe {
+            (*t).status.park();
+            f(data);
+        },
+        // SAFETY: as above.
+        Commit::Global(t) => unsafe { ready::requeue_globally(&*(m.shared as *const super::Shared), t) },
+        // SAFETY: nobody runs on that stack any more.
+        Commit::Ended(stack) => unsafe { stacks::recycle(Inside::assume(m), stack) },
+    }
+}
+
+/// The home context's side: runs `t` until the machine's own stack is needed again.
+///
+/// # Safety
+/// Called on the machine's own stack, inside with a processor; `t` is ours to run and equipped.
+pub unsafe fn run_from_home(i: Inside, t: &Task, sp: switch::Sp) {
+    let m = i.m();
+    m.current.set(t as *const Task as *mut Task);
+    i.p().counters.switches.inc();
+    // SAFETY: the caller's promise; we are on this machine's thread before and after.
+    unsafe {
+        switch_to(m.home.as_ptr(), sp);
+        debug_assert!(m.processor.load(Relaxed).is_null() || m.owner.look() == crate::machine::owner::INSIDE);
+        arrived(m);
+    }
+}

@@ -1,0 +1,486 @@
+//! Tasks of a class: hooks, the token of an exclusive class, pins.
+//!
+//! Owns: when each hook is called (the list is in `task/class.rs`), and who holds an exclusive class's token.
+//!
+//! Always true:
+//!  - K1. Tasks of an exclusive class are ready in their token's queue only, and run on the machine that holds the
+//!        token only.
+//!  - K2. If that queue is not empty, the token is held (its holder looks before it lets go, under the token's lock)
+//!        or the class's ticket stands in a run queue or inbox.
+//!  - K3. The token stays with its home machine as long as a started task of the class lives: its tasks may not move
+//!        (what may move, and when, is `may_migrate`'s answer for other classes).
+//!  - K4. Hooks that may block run on the machine's own stack or the entered task's, outside the runtime.
+//!
+//! A machine that serves a token runs the class's tasks back to back: a leaving task switches straight to the next
+//! started one ([`successor`]); everything else goes through [`serve`]'s loop.
+
+use super::{entry, inbox, run, stacks, switching, Inside, Shared};
+use crate::base::alloc::try_box;
+use crate::base::error::{Error, Result};
+use crate::machine::{ClassSlot, Machine};
+use crate::primitive::{AtomicU32, Mutex, Ordering::*};
+use crate::task::class::{Class, TaskClass, EXCLUSIVE, STACK_RESERVE};
+use crate::task::ready_list::ReadyList;
+use crate::task::{Kind, Task};
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+/// Class tasks that run back to back before other work of the processor is let through.
+const BUDGET: u32 = 64;
+
+struct State {
+    queue: ReadyList,
+    holder: *const Machine,
+    home: *const Machine,
+    /// Started tasks that have not ended.
+    started: usize,
+    /// The ticket is in a run queue or an inbox.
+    queued: bool,
+}
+
+// SAFETY: names of machines, compared and handed on under the lock.
+unsafe impl Send for State {}
+
+/// An exclusive class's token and its ready tasks.
+pub struct Token {
+    class: *const Class,
+    state: Mutex<State>,
+    /// The queue's length, to look without the lock.
+    len: AtomicU32,
+}
+
+impl Shared {
+    /// The class of `table` in this runtime, made at its first use.
+    ///
+    /// # Safety
+    /// `table` points to a complete table that stays valid.
+    pub unsafe fn class(&self, i: Option<Inside>, table: *const TaskClass) -> Result<*const Class> {
+        // The record is taken before the lock: the caches are the processor's or the foreign threads'.
+        let mut locked = self.lock.lock();
+        if let Some(class) = locked.classes.iter().find(|c| c.key == table) {
+            return Ok(&**class);
+        }
+        let no_memory = |_| Error::NoMemory;
+        locked.classes.try_reserve(1).map_err(no_memory)?;
+        locked.tokens.try_reserve(1).map_err(no_memory)?;
+        // SAFETY: the caller's promise.
+        let hooks = unsafe { *table };
+        let index = locked.classes.len();
+        let class = try_box(Class { key: table, hooks, index, ticket: std::cell::Cell::new(null_mut()) })?;
+        let key: *const Class = &*class;
+        if hooks.flags & EXCLUSIVE != 0 {
+            let state = State { queue: ReadyList::new(), holder: null(), home: null(), started: 0, queued: false };
+            let token = try_box(Token { class: key, state: Mutex::new(state), len: AtomicU32::new(0) })?;
+            let arg = &*token as *const Token as *mut c_void;
+            let ticket = match i {
+                Some(i) => inbox::new_ticket(i, Kind::ClassTicket, arg)?,
+                None => self.foreign_ticket(arg)?,
+            };
+            class.ticket.set(ticket);
+            locked.tokens.push(token);
+        }
+        locked.classes.push(class);
+        Ok(key)
+    }
+
+    fn foreign_ticket(&self, arg: *mut c_void) -> Result<*mut Task> {
+        let task = self.foreign.lock().tasks.take(&self.slab)?;
+        // SAFETY: free, and ours.
+        let t = unsafe { &*task };
+        t.kind.set(Kind::ClassTicket);
+        t.arg.set(arg);
+        t.extra.set(null_mut());
+        t.join.reset(true);
+        Ok(task)
+    }
+}
+
+fn token_of<'a>(class: &Class) -> &'a Token {
+    // SAFETY: an exclusive class's ticket carries its token, which lives as long as the runtime.
+    unsafe { &*((*class.ticket.get()).arg.get() as *const Token) }
+}
+
+/// Queues a class task that is `Ready` or `NewGlobal`.
+///
+/// # Safety
+/// The caller has the right to queue it.
+pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, class: *const Class) {
+    // SAFETY: the caller's promise; classes live as long as the runtime.
+    unsafe {
+        let class = &*class;
+        if !class.is_exclusive() {
+            return inbox::route(s, i, task, (*(*task).extra.get()).pin as *const Machine);
+        }
+        let token = token_of(class);
+        let submit = {
+            let mut state = token.state.lock();
+            state.queue.push(task);
+            token.len.store(state.queue.len() as u32, Relaxed);
+            state.holder.is_null() && !std::mem::replace(&mut state.queued, true)
+        };
+        if submit {
+            submit_ticket(s, i, class.ticket.get());
+        }
+    }
+}
+
+unsafe fn submit_ticket(s: &Shared, i: Option<Inside>, ticket: *mut Task) {
+    // SAFETY: the class's own record, in no queue (`queued` was false).
+    unsafe {
+        (*ticket).status.arm_ticket();
+        inbox::route(s, i, ticket, null());
+    }
+}
+
+/// True when another task of the class whose token this machine holds is ready.
+pub fn others_wait(i: Inside) -> bool {
+    // SAFETY: a non-null token lives as long as the runtime.
+    unsafe { (*(i.m().token.get() as *const Token)).len.load(Relaxed) > 0 }
+}
+
+/// The next started task of the class, for a direct switch; None: go to the machine's own stack.
+///
+/// # Safety
+/// `class` is the leaving task's.
+pub unsafe fn successor(i: Inside, class: &Class) -> Option<*mut Task> {
+    let m = i.m();
+    if m.token.get().is_null() {
+        return None;
+    }
+    let token = token_of(class);
+    let runs = m.token_runs.get() + 1;
+    m.token_runs.set(runs);
+    if runs >= BUDGET && (runs % BUDGET == 0) && other_work(i) || m.owner.requested() != 0 {
+        return None;
+    }
+    let mut state = token.state.lock();
+    let first = state.queue.first()?;
+    // SAFETY: in the queue: a valid record.
+    if unsafe { (*first).sp.get() } == 0 {
+        return None;
+    }
+    state.queue.pop();
+    token.len.store(state.queue.len() as u32, Relaxed);
+    // SAFETY: taken from the queue: ours.
+    unsafe { (*first).status.start() };
+    Some(first)
+}
+
+/// True when the leaving task must go to the machine's own stack rather than to other work.
+pub fn must_go_home(i: Inside, class: &Class) -> bool {
+    class.is_exclusive() && !i.m().token.get().is_null()
+}
+
+/// Work of the processor that is not the token's class.
+fn other_work(i: Inside) -> bool {
+    let p = i.p();
+    p.runq.private_len() > 0 || !i.s().global.is_empty() || p.runq.has_shared()
+}
+
+fn data(t: &Task) -> *mut c_void {
+    // SAFETY: a class task has an extra.
+    unsafe { (*t.extra.get()).class_data }
+}
+
+fn slot(m: &Machine, class: &Class) -> *mut c_void {
+    // SAFETY: the machine's own list; the class was started here before any of its tasks ran.
+    unsafe { (&*m.classes.get()).get(class.index).map_or(null_mut(), |s| s.data) }
+}
+
+/// A class task leaves its stack: pin and `switch_out`. Inside.
+///
+/// # Safety
+/// `me` is the current task.
+pub unsafe fn leaving(i: Inside, me: &Task) {
+    // SAFETY: the caller's promise.
+    unsafe { leave_hooks(i.m(), me) };
+}
+
+unsafe fn leave_hooks(m: &Machine, me: &Task) {
+    // SAFETY: the class lives as long as the runtime, the hooks as the class.
+    unsafe {
+        let class = &*me.class();
+        let hooks = &class.hooks;
+        if let (false, Some(may_migrate)) = (class.is_exclusive(), hooks.may_migrate) {
+            let here = 0u8;
+            let free = may_migrate(hooks.user, data(me), &here as *const u8 as *const c_void) != 0;
+            (*me.extra.get()).pin = if free { null() } else { m as *const Machine as *const c_void };
+        }
+        if let Some(switch_out) = hooks.switch_out {
+            switch_out(hooks.user, slot(m, class), data(me));
+        }
+    }
+}
+
+/// The same for a machine that has lost its processor; nothing for a plain task.
+///
+/// # Safety
+/// `me` is the current task.
+pub unsafe fn leaving_without_processor(m: &Machine, me: &Task) {
+    if !me.class().is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { leave_hooks(m, me) };
+    }
+}
+
+/// A class task goes on after a park: `switch_in`, outside; then inside again.
+///
+/// # Safety
+/// `me` is the current task, inside.
+pub unsafe fn entered(me: &Task) {
+    // SAFETY: the caller's promise; after the call the machine may be another, so callers look it up anew.
+    unsafe {
+        Inside::current().exit();
+        entered_first(me);
+        super::enter::enter();
+    }
+}
+
+/// `switch_in`, outside already.
+///
+/// # Safety
+/// `me` is the current task.
+pub unsafe fn entered_first(me: &Task) {
+    // SAFETY: as above.
+    unsafe {
+        let class = &*me.class();
+        if let Some(switch_in) = class.hooks.switch_in {
+            let m = &*super::enter::task_machine();
+            switch_in(class.hooks.user, slot(m, class), data(me));
+        }
+    }
+}
+
+/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside.
+fn outside<R>(m: &Machine, hook: impl FnOnce() -> R) -> R {
+    m.exit();
+    let result = hook();
+    if !m.owner.enter() {
+        // Requests wait for the loop; only the processor must be there.
+        // SAFETY: the runtime outlives its machines.
+        let s = unsafe { &*(m.shared as *const Shared) };
+        while m.processor.load(Relaxed).is_null() && s.sleep(m) {}
+    }
+    result
+}
+
+/// Makes sure that the class is started on this machine; its result.
+fn start_here(m: &Machine, class: &Class) -> i32 {
+    // SAFETY: the machine's own list.
+    let slots = unsafe { &mut *m.classes.get() };
+    if slots.len() <= class.index {
+        if slots.try_reserve(class.index + 1 - slots.len()).is_err() {
+            return Error::NoMemory.code();
+        }
+        slots.resize(class.index + 1, ClassSlot { data: null_mut(), started: None });
+    }
+    if let Some(result) = slots[class.index].started {
+        return result;
+    }
+    let mut out = null_mut();
+    let result = match class.hooks.machine_start {
+        None => 0,
+        // SAFETY: the class's own hook.
+        Some(hook) => outside(m, || unsafe { hook(class.hooks.user, &mut out) }),
+    };
+    // SAFETY: the machine's own list; the hook does not touch it.
+    unsafe { (&mut *m.classes.get())[class.index] = ClassSlot { data: out, started: Some(result) } };
+    result
+}
+
+/// The machine's thread ends: its classes are told.
+pub fn machine_ends(m: &Machine) {
+    // SAFETY: the runtime outlives its machines; the list is the machine's own.
+    let (s, slots) = unsafe { (&*(m.shared as *const Shared), &mut *m.classes.get()) };
+    for (index, slot) in slots.drain(..).enumerate() {
+        let hooks = s.lock.lock().classes[index].hooks;
+        if let (Some(0), Some(hook)) = (slot.started, hooks.machine_end) {
+            // SAFETY: the class's own hook, with what its start stored.
+            unsafe { hook(hooks.user, slot.data) };
+        }
+    }
+}
+
+/// A class ticket was taken: this machine serves the class, or hands the ticket to the class's home.
+///
+/// # Safety
+/// On the machine's own stack; `ticket` is a class's, just taken from a queue.
+pub unsafe fn serve(mut i: Inside, ticket: &Task) {
+    let m = i.m();
+    // SAFETY: a class ticket's argument is its token, and the class lives as long as the runtime.
+    let (token, class) = unsafe {
+        let token = &*(ticket.arg.get() as *const Token);
+        (token, &*token.class)
+    };
+    let home = {
+        let mut state = token.state.lock();
+        if !state.home.is_null() && state.home != m as *const Machine {
+            state.home
+        } else {
+            state.queued = false;
+            if state.queue.is_empty() {
+                return;
+            }
+            state.holder = m;
+            state.home = m;
+            null()
+        }
+    };
+    if !home.is_null() {
+        ticket.status.arm_ticket();
+        // SAFETY: the ticket is ours to hand on; machines live as long as the runtime.
+        return unsafe { inbox::deliver(i.s(), &*home, ticket as *const Task as *mut Task) };
+    }
+    m.token.set(token as *const Token as *const c_void);
+    m.token_runs.set(0);
+    let started = start_here(m, class);
+    let ready = inbox::prepare(i, m);
+    let slot = slot(m, class);
+    if let Some(acquire) = class.hooks.acquire {
+        // SAFETY: the class's own hook.
+        outside(m, || unsafe { acquire(class.hooks.user, slot) });
+    }
+    // SAFETY: `outside` comes back inside with a processor.
+    i = unsafe { Inside::assume(m) };
+    while let Some(task) = token.pop() {
+        // SAFETY: popped: ours.
+        let t = unsafe { &*task };
+        if t.sp.get() == 0 {
+            token.state.lock().started += 1;
+        }
+        let code = if started != 0 { started } else { ready.map_or_else(Error::code, |()| 0) };
+        // SAFETY: on the machine's own stack, with the token; `t` is ours to run.
+        if unsafe { !run_here(i, t, class, code) } {
+            token.state.lock().started -= 1;
+            break;
+        }
+        if m.processor.load(Relaxed).is_null() || m.owner.requested() != 0 {
+            break;
+        }
+        // SAFETY: as above.
+        i = unsafe { Inside::assume(m) };
+        if m.token_runs.get() >= BUDGET {
+            m.token_runs.set(0);
+            if other_work(i) {
+                break;
+            }
+        }
+    }
+    if let Some(release) = class.hooks.release {
+        m.exit();
+        // SAFETY: the class's own hook.
+        unsafe { release(class.hooks.user, slot) };
+        // Inside again; if the processor is gone the loop finds out.
+        let _ = m.owner.enter();
+    }
+    m.token.set(null());
+    token.let_go(m, class);
+}
+
+impl Token {
+    fn pop(&self) -> Option<*mut Task> {
+        let mut state = self.state.lock();
+        let task = state.queue.pop()?;
+        self.len.store(state.queue.len() as u32, Relaxed);
+        // SAFETY: taken from the queue: ours.
+        unsafe { (*task).status.start() };
+        Some(task)
+    }
+
+    fn let_go(&self, m: &Machine, class: &Class) {
+        let submit = {
+            let mut state = self.state.lock();
+            state.holder = null();
+            if state.started == 0 {
+                state.home = null();
+            }
+            !state.queue.is_empty() && !std::mem::replace(&mut state.queued, true)
+        };
+        if submit {
+            // SAFETY: the runtime outlives its machines; the ticket is in no queue.
+            unsafe {
+                let s = &*(m.shared as *const Shared);
+                let has = !m.processor.load(Relaxed).is_null() && m.owner.requested() == 0;
+                submit_ticket(s, has.then(|| Inside::assume(m)), class.ticket.get());
+            }
+        }
+    }
+}
+
+/// Runs a class task from the machine's own stack until something needs this stack again. False: it could not have a
+/// stack just now and was put back. `code` ≠ 0: the class cannot run here, the task fails with it.
+unsafe fn run_here(mut i: Inside, t: &Task, class: &Class, code: i32) -> bool {
+    let m = i.m();
+    let mut sp = t.sp.get();
+    // SAFETY: the caller's promise: ours to run, on the machine's own stack.
+    unsafe {
+        if sp == 0 {
+            if !stacks::equip(i, t) {
+                run::postpone(i, t);
+                return false;
+            }
+            sp = entry::first_frame(t, STACK_RESERVE);
+            let view = stacks::view(t.stack.get());
+            let (low, size) = (view.limit(), view.top() as usize - view.limit() as usize);
+            let slot = slot(m, class);
+            let result = match class.hooks.first_run {
+                Some(hook) if code == 0 => {
+                    outside(m, || hook(class.hooks.user, slot, data(t), low as *mut c_void, size))
+                }
+                _ => code,
+            };
+            i = Inside::assume(m);
+            if result != 0 {
+                t.arg.set(null_mut());
+                t.end_code.set(result);
+                finish(i, t, class);
+                return true;
+            }
+        }
+        switching::run_from_home(i, t, sp);
+        let ended = m.ended.replace(null_mut());
+        if !ended.is_null() {
+            let t = &*ended;
+            finish(Inside::assume(m), t, &*t.class());
+        }
+    }
+    true
+}
+
+/// A class task is over: its `finish` hook, then the ordinary end.
+unsafe fn finish(i: Inside, t: &Task, class: &Class) {
+    let m = i.m();
+    if let Some(hook) = class.hooks.finish {
+        let slot = slot(m, class);
+        // SAFETY: the class's own hook.
+        outside(m, || unsafe { hook(class.hooks.user, slot, data(t)) });
+    }
+    if class.is_exclusive() {
+        token_of(class).state.lock().started -= 1;
+    }
+    let stack = t.stack.get();
+    // SAFETY: the task is over, nobody runs on its stack, and `outside` came back inside with a processor.
+    unsafe {
+        let i = Inside::assume(m);
+        entry::conclude(i, t);
+        if stack != 0 {
+            stacks::recycle(i, stack);
+        }
+    }
+}
+
+/// Runs a task of a class that is not exclusive.
+///
+/// # Safety
+/// On the machine's own stack; `t` is ours to run.
+pub unsafe fn run_unshared(i: Inside, t: &Task) {
+    // SAFETY: classes live as long as the runtime; the caller's promise.
+    unsafe {
+        let class = &*t.class();
+        let mut code = start_here(i.m(), class);
+        if code == 0 && class.hooks.may_migrate.is_some() {
+            code = inbox::prepare(Inside::assume(i.m()), i.m()).map_or_else(Error::code, |()| 0);
+        }
+        run_here(Inside::assume(i.m()), t, class, code);
+    }
+}

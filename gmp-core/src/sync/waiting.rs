@@ -1,0 +1,173 @@
+//! The wait group as tasks and threads use it: the protocol of `wait_group.rs` with parking and waking.
+//!
+//! Always true: the waker touches nothing of the group after the count became zero (G1).
+//! Called by: any task or thread. Blocks: `wait` parks the task, or blocks a thread that is no task.
+
+use super::wait_group::{Found, WaitGroup};
+use crate::base::error::{Error, Result};
+use crate::sched::{enter, park, ready, Inside, Shared};
+use crate::source::timer::Timers;
+use crate::sys::clock;
+use crate::task::waiter::Waiter;
+use crate::task::Reason;
+use crate::time::FOREVER;
+use std::ffi::c_void;
+use std::ptr::null;
+
+impl WaitGroup {
+    /// [`WaitGroup::add`], waking whoever waited. `s` is the runtime for a caller that is no task; without one
+    /// only threads can be waiting.
+    pub fn change(&self, n: i64, s: Option<&Shared>) -> Result<()> {
+        match enter::enter() {
+            Some(i) => {
+                let result = self.change_inside(i, n);
+                i.exit();
+                result
+            }
+            None => {
+                let list = self.add(n)?;
+                // SAFETY: taken out of the group by us: ours to wake.
+                unsafe { wake_all(list, |w| wake_foreign(s, w)) };
+                Ok(())
+            }
+        }
+    }
+
+    /// The same inside the runtime.
+    #[inline(always)]
+    pub fn change_inside(&self, i: Inside, n: i64) -> Result<()> {
+        let list = self.add(n)?;
+        if !list.is_null() {
+            // SAFETY: taken out of the group by us: ours to wake.
+            unsafe { wake_all(list, |w| ready::wake(i.s(), Some(i), w)) };
+        }
+        Ok(())
+    }
+
+    /// Waits until the count is zero. `Again` where it would wait and may not (`deadline` 0), `TimedOut`.
+    pub fn wait(&self, deadline: i64) -> Result<()> {
+        if self.is_zero() {
+            return Ok(());
+        }
+        if deadline == 0 {
+            return Err(Error::Again);
+        }
+        if deadline != FOREVER && deadline <= clock::now() {
+            return Err(Error::TimedOut);
+        }
+        match enter::enter() {
+            Some(i) => {
+                let result = self.wait_task(i, deadline);
+                // SAFETY: a task that was inside goes on inside.
+                unsafe { Inside::current() }.exit();
+                result
+            }
+            None => self.wait_thread(deadline),
+        }
+    }
+
+    fn wait_task(&self, i: Inside, deadline: i64) -> Result<()> {
+        let waiter = Waiter::new(park::me(i));
+        if self.lock_unless_zero() == Found::Zero {
+            return Ok(());
+        }
+        self.push(&waiter);
+        let timers: *const Timers = if deadline == FOREVER { null() } else { &i.p().timers };
+        if !timers.is_null() {
+            if let Err(e) = i.p().timers.insert_locked(deadline, &waiter) {
+                self.unlink(&waiter);
+                self.unlock();
+                return Err(e);
+            }
+        }
+        let mut publish = Publish { group: self, timers };
+        // SAFETY: whoever takes the waiter out of the group or of the timers makes us ready; `publish` lies on our
+        // stack, which stands until then.
+        unsafe { park::park(i, Reason::WaitGroup, Publish::commit, &mut publish as *mut Publish as *mut c_void) };
+        if !timers.is_null() {
+            // SAFETY: processors are not freed while the runtime lives.
+            unsafe { (*timers).remove(&waiter) };
+        }
+        self.settle(&waiter)
+    }
+
+    fn wait_thread(&self, deadline: i64) -> Result<()> {
+        let waiter = Waiter::new(null());
+        if self.lock_unless_zero() == Found::Zero {
+            return Ok(());
+        }
+        self.push(&waiter);
+        self.unlock();
+        waiter.sleep_thread((deadline != FOREVER).then_some(deadline));
+        self.settle(&waiter)
+    }
+
+    fn settle(&self, waiter: &Waiter) -> Result<()> {
+        if !waiter.has_expired() {
+            return Ok(());
+        }
+        if self.leave(waiter) {
+            return Err(Error::TimedOut);
+        }
+        // The count became zero at the same time: that counts, once the waker has let go of the waiter.
+        waiter.settle();
+        Ok(())
+    }
+}
+
+struct Publish {
+    group: *const WaitGroup,
+    timers: *const Timers,
+}
+
+impl Publish {
+    /// The park's commit: from the first unlock on the task may go on elsewhere.
+    unsafe fn commit(data: *mut c_void) {
+        // SAFETY: `data` is the parked task's `Publish`, valid until it may go on; both objects outlive its wait.
+        unsafe {
+            let Publish { group, timers } = std::ptr::read(data as *const Publish);
+            if timers.is_null() {
+                (*group).unlock();
+                return;
+            }
+            // The group first: a task that the timer lets go on needs the group's lock before it can leave.
+            (*group).unlock();
+            (*timers).unlock();
+        }
+    }
+}
+
+/// Wakes a list of waiters, oldest first.
+///
+/// # Safety
+/// The list was taken out of its object by the caller.
+unsafe fn wake_all(list: *const Waiter, mut wake: impl FnMut(*const Waiter)) {
+    let (mut oldest, mut at) = (null::<Waiter>(), list);
+    // SAFETY: each waiter is valid until it is woken; the next one is read before.
+    unsafe {
+        while !at.is_null() {
+            let next = (*at).next.replace(oldest);
+            oldest = at;
+            at = next;
+        }
+        while !oldest.is_null() {
+            let next = (*oldest).next.get();
+            wake(oldest);
+            oldest = next;
+        }
+    }
+}
+
+unsafe fn wake_foreign(s: Option<&Shared>, waiter: *const Waiter) {
+    // SAFETY: the caller's promise. Without a runtime no task exists, so the waiter is a thread's.
+    unsafe {
+        match s {
+            Some(s) => ready::wake(s, None, waiter),
+            None => {
+                if Waiter::wake(waiter) {
+                    Waiter::notify_thread(waiter);
+                }
+            }
+        }
+    }
+}

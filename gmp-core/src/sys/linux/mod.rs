@@ -1,0 +1,13 @@
+//! The contract of `sys` on Linux, for every architecture and for glibc and musl alike.
+
+pub mod clock;
+pub mod cpu;
+pub mod futex;
+pub mod mem;
+pub mod membarrier;
+pub mod thread;
+
+mod cgroup;
+mod cxx;
+mod errno;
+mod file;

@@ -1,0 +1,206 @@
+//! Threads of ours: starting, joining, and what is the thread's own.
+//!
+//! Always true: a thread inherits the signal mask of its spawner, since a mask set here would leak into every
+//! child process that a task starts.
+//! Called by: the machines and the monitor. `join` blocks; the others do not.
+
+use super::{errno, mem};
+use crate::sys::Errno;
+use std::alloc::{alloc, dealloc, Layout};
+use std::ffi::{c_void, CStr};
+
+pub use super::cxx::{cxx_globals, cxx_probe};
+
+/// What a new thread runs.
+pub type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// A running thread. Join it or detach it; a dropped one keeps its stack until the process ends.
+#[must_use]
+pub struct Thread(libc::pthread_t);
+
+// SAFETY: a pthread_t is a name, valid in every thread of the process until it is joined or detached.
+unsafe impl Send for Thread {}
+// SAFETY: as above; nothing is done through a shared reference.
+unsafe impl Sync for Thread {}
+
+/// The longest thread name the kernel keeps, with its NUL.
+const NAME_LEN: usize = 16;
+
+/// What `spawn` hands to the new thread; the thread frees it.
+struct Start {
+    entry: Entry,
+    arg: *mut c_void,
+    name: [u8; NAME_LEN],
+}
+
+/// Starts a thread with at least `stack_size` bytes of stack for `entry` (static TLS and what the C library
+/// needs come on top). The thread names itself; names are cut at 15 bytes.
+pub fn spawn(name: &CStr, stack_size: usize, entry: Entry, arg: *mut c_void) -> Result<Thread, Errno> {
+    let mut start = Start { entry, arg, name: [0; NAME_LEN] };
+    for (to, from) in start.name.iter_mut().take(NAME_LEN - 1).zip(name.to_bytes()) {
+        *to = *from;
+    }
+    // SAFETY: `Start` is not zero-sized; the block is written before anyone sees it, and freed by exactly one
+    // side: the new thread, or this one if there is none.
+    unsafe {
+        let block = alloc(Layout::new::<Start>()) as *mut Start;
+        if block.is_null() {
+            return Err(Errno(libc::ENOMEM));
+        }
+        block.write(start);
+        let result = errno::keep(|| create(stack_size, block));
+        if result.is_err() {
+            dealloc(block as *mut u8, Layout::new::<Start>());
+        }
+        result
+    }
+}
+
+/// # Safety
+/// `start` must be valid, and is the new thread's if there is one.
+unsafe fn create(stack_size: usize, start: *mut Start) -> Result<Thread, Errno> {
+    // SAFETY: the attributes are initialised before use and destroyed once; `main` takes over `start`.
+    unsafe {
+        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+        check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
+        let size = round_up(stack_size.saturating_add(minimum(attributes.as_ptr())), mem::page_size());
+        let mut thread = std::mem::MaybeUninit::uninit();
+        let result = check(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), size)).and_then(|()| {
+            check(libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), main, start as *mut c_void))
+        });
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        result.map(|()| Thread(thread.assume_init()))
+    }
+}
+
+extern "C" fn main(start: *mut c_void) -> *mut c_void {
+    // SAFETY: `spawn` wrote a `Start` there and left it to this thread. prctl reads NAME_LEN bytes at most.
+    let Start { entry, arg, .. } = unsafe {
+        let start = start as *mut Start;
+        let taken = start.read();
+        dealloc(start as *mut u8, Layout::new::<Start>());
+        errno::keep(|| libc::prctl(libc::PR_SET_NAME, taken.name.as_ptr()));
+        taken
+    };
+    entry(arg)
+}
+
+/// The stack that the C library takes for itself: static TLS above all, which a host's libraries can make big.
+fn minimum(attributes: *const libc::pthread_attr_t) -> usize {
+    // SAFETY: glibc's private symbol has had this signature since 2.15 (std uses it too); elsewhere it is absent.
+    unsafe {
+        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"__pthread_get_minstack".as_ptr());
+        if symbol.is_null() {
+            return libc::PTHREAD_STACK_MIN;
+        }
+        let get: unsafe extern "C" fn(*const libc::pthread_attr_t) -> usize = std::mem::transmute(symbol);
+        get(attributes).max(libc::PTHREAD_STACK_MIN)
+    }
+}
+
+fn round_up(size: usize, unit: usize) -> usize {
+    size.checked_next_multiple_of(unit).unwrap_or(usize::MAX & !(unit - 1))
+}
+
+fn check(code: i32) -> Result<(), Errno> {
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(Errno(code))
+    }
+}
+
+impl Thread {
+    /// Waits until the thread has ended.
+    pub fn join(self) {
+        // SAFETY: `self` is consumed, so the thread is joined once and was not detached.
+        let code = errno::keep(|| unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) });
+        debug_assert_eq!(code, 0, "a thread cannot join itself");
+    }
+
+    /// Lets the thread go its own way: its stack is freed when it ends.
+    pub fn detach(self) {
+        // SAFETY: `self` is consumed, so the thread is detached once and was not joined.
+        let code = errno::keep(|| unsafe { libc::pthread_detach(self.0) });
+        debug_assert_eq!(code, 0);
+    }
+}
+
+/// The kernel's number of the calling thread.
+pub fn current_tid() -> i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+/// Where the calling thread's `errno` is. Stale after anything that may change threads: ask again.
+#[inline]
+pub fn errno_location() -> *mut i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn report(arg: *mut c_void) -> *mut c_void {
+        // SAFETY: the spawner joins this thread before it looks at the array again.
+        let out = unsafe { &mut *(arg as *mut (i32, [u8; 16], usize)) };
+        out.0 = current_tid();
+        // SAFETY: PR_GET_NAME writes 16 bytes; the attributes are those of the calling thread.
+        unsafe {
+            libc::prctl(libc::PR_GET_NAME, out.1.as_mut_ptr());
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            libc::pthread_getattr_np(libc::pthread_self(), &mut attributes);
+            let (mut low, mut size) = (std::ptr::null_mut(), 0);
+            libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
+            libc::pthread_attr_destroy(&mut attributes);
+            let here = &low as *const _ as usize;
+            out.2 = here - low as usize;
+        }
+        std::ptr::null_mut()
+    }
+
+    #[test]
+    fn a_thread_has_its_name_cut_its_own_id_and_at_least_the_stack_asked_for() {
+        for size in [0, 10_000, 300_000] {
+            let mut out = (0, [0u8; 16], 0usize);
+            spawn(c"gmp-test-name-too-long", size, report, &mut out as *mut _ as *mut c_void).unwrap().join();
+            assert_ne!(out.0, current_tid());
+            assert_eq!(&out.1, b"gmp-test-name-t\0");
+            assert!(out.2 >= size, "{} < {size}", out.2);
+        }
+    }
+
+    extern "C" fn nothing(_: *mut c_void) -> *mut c_void {
+        std::ptr::null_mut()
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_had_is_an_error() {
+        let errno = spawn(c"big", usize::MAX / 2, nothing, std::ptr::null_mut()).err().unwrap();
+        assert!([libc::EAGAIN, libc::ENOMEM, libc::EINVAL].contains(&errno.0), "{errno}");
+        spawn(c"free", 0, nothing, std::ptr::null_mut()).unwrap().detach();
+    }
+
+    extern "C" fn mask(arg: *mut c_void) -> *mut c_void {
+        // SAFETY: asks for the thread's mask; the spawner joins before it reads.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), arg as *mut libc::sigset_t) };
+        std::ptr::null_mut()
+    }
+
+    #[test]
+    fn the_signal_mask_is_the_spawners() {
+        // SAFETY: signal sets are initialised by sigemptyset; the old mask is restored.
+        unsafe {
+            let (mut set, mut old, mut seen): (libc::sigset_t, libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGUSR2);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &set, &mut old);
+            spawn(c"mask", 0, mask, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut());
+            assert_eq!(libc::sigismember(&seen, libc::SIGUSR2), 1);
+            assert_eq!(libc::sigismember(&seen, libc::SIGUSR1), 0);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The operating system: the whole list of what the library asks of it.
+//!
+//! Owns: the contract below and the choice of who fulfils it. Nothing outside this folder makes a system call
+//! of its own, except the modules that are about one (the poller).
+//!
+//! Always true:
+//!  - S1. No function here changes the calling thread's `errno`, so each may run on a task's way.
+//!  - S2. No function here keeps a lock, a file or a signal mask after it returned.
+//!  - S3. The environment is read once, at the first call that needs it: a host may call `setenv` later.
+//!
+//! The contract (a port supplies exactly this):
+//!
+//! | call | must do | precondition |
+//! |---|---|---|
+//! | [`clock::now`] | nanoseconds of a clock that never goes back | |
+//! | [`futex::wait`] | sleep while a word has a value, until woken or an absolute time of `clock` | |
+//! | [`futex::wake`] | wake up to n sleepers of an address | none: the word may be gone |
+//! | [`membarrier::register`], [`membarrier::heavy`] | a full fence on every running thread of the process | `heavy` after `register` said true |
+//! | [`thread::spawn`], `join`, `detach` | threads with a name and a stack size; the signal mask is the spawner's | each thread is joined or detached once |
+//! | [`thread::current_tid`], [`thread::errno_location`] | of the calling thread | |
+//! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
+//! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
+//! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
+//! | [`cpu`] | how many processors to use; what a container allows | |
+
+pub mod thread_table;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub use self::linux::{clock, cpu, futex, mem, membarrier, thread};
+
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+#[cfg(not(target_os = "linux"))]
+pub use self::unsupported::{clock, cpu, futex, mem, membarrier, thread};
+
+/// An error number of the operating system (always positive).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// The calling thread's `errno`: what the system call just made failed with.
+    pub fn last() -> Errno {
+        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::io::Error::from_raw_os_error(self.0).fmt(f)
+    }
+}

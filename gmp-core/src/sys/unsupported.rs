@@ -1,0 +1,195 @@
+//! Systems that nobody has ported the contract of `sys` to: everything compiles, and start fails.
+//!
+//! Always true: what can fail does, with ENOSYS; what cannot fail gives the one harmless answer.
+
+use crate::sys::Errno;
+
+const NO: Errno = Errno(libc::ENOSYS);
+
+pub mod clock {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static START: OnceLock<Instant> = OnceLock::new();
+
+    /// Nanoseconds since the first call.
+    pub fn now() -> i64 {
+        START.get_or_init(Instant::now).elapsed().as_nanos() as i64
+    }
+}
+
+pub mod futex {
+    use crate::primitive::{yield_thread, AtomicU32, Ordering};
+
+    /// Why [`wait`] came back.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Wait {
+        /// Look at the word again.
+        Woken,
+        /// The word did not have the expected value.
+        Changed,
+        /// The deadline passed.
+        TimedOut,
+        /// A signal handler ran.
+        Interrupted,
+    }
+
+    /// Gives up the CPU once: a wake without a reason, which every waiter allows for.
+    pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<i64>) -> Wait {
+        if word.load(Ordering::Acquire) != expected {
+            return Wait::Changed;
+        }
+        if deadline.is_some_and(|at| super::clock::now() >= at) {
+            return Wait::TimedOut;
+        }
+        yield_thread();
+        Wait::Woken
+    }
+
+    /// Nobody sleeps, so there is nobody to wake.
+    pub fn wake(_: *const AtomicU32, _: i32) {}
+}
+
+pub mod membarrier {
+    /// Refused.
+    pub fn register() -> bool {
+        false
+    }
+
+    /// Refused.
+    #[must_use]
+    pub fn heavy() -> bool {
+        false
+    }
+}
+
+pub mod thread {
+    use super::{Errno, NO};
+    use std::ffi::{c_void, CStr};
+
+    /// What a new thread runs.
+    pub type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
+
+    /// A running thread; there is none.
+    #[must_use]
+    pub enum Thread {}
+
+    /// Refused.
+    pub fn spawn(_: &CStr, _: usize, _: Entry, _: *mut c_void) -> Result<Thread, Errno> {
+        Err(NO)
+    }
+
+    impl Thread {
+        /// Waits until the thread has ended.
+        pub fn join(self) {
+            match self {}
+        }
+
+        /// Lets the thread go its own way.
+        pub fn detach(self) {
+            match self {}
+        }
+    }
+
+    /// No number.
+    pub fn current_tid() -> i32 {
+        0
+    }
+
+    /// No place that is known.
+    pub fn errno_location() -> *mut i32 {
+        std::ptr::null_mut()
+    }
+
+    /// None that is known.
+    pub fn cxx_globals() -> *mut [usize; 2] {
+        std::ptr::null_mut()
+    }
+
+    /// None that is known.
+    pub fn cxx_probe() -> bool {
+        false
+    }
+}
+
+pub mod mem {
+    use super::{Errno, NO};
+    use std::ptr::NonNull;
+
+    /// An address and a length in bytes.
+    pub type Range = (usize, usize);
+
+    /// The usual one.
+    pub fn page_size() -> usize {
+        4096
+    }
+
+    /// Refused.
+    pub fn reserve(_: usize, _: usize) -> Result<NonNull<u8>, Errno> {
+        Err(NO)
+    }
+
+    /// Nothing was reserved.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub unsafe fn release(_: NonNull<u8>, _: usize) {}
+
+    /// A wish.
+    pub fn no_huge(_: NonNull<u8>, _: usize) {}
+
+    /// A wish.
+    pub fn want_huge(_: NonNull<u8>, _: usize) {}
+
+    /// Refused.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub unsafe fn guard_install(_: &[Range]) -> Result<(), Errno> {
+        Err(NO)
+    }
+
+    /// Refused.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub unsafe fn guard_protect(_: NonNull<u8>, _: usize) -> Result<(), Errno> {
+        Err(NO)
+    }
+
+    /// Refused.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub unsafe fn drop_pages(_: &[Range]) -> Result<(), Errno> {
+        Err(NO)
+    }
+
+    /// A wish.
+    pub fn populate(_: &[Range]) {}
+
+    /// No limit is known.
+    pub fn max_map_count() -> usize {
+        usize::MAX
+    }
+}
+
+pub mod cpu {
+    /// What the standard library says.
+    pub fn num_cpu() -> i32 {
+        std::thread::available_parallelism().map_or(1, |count| count.get() as i32)
+    }
+
+    /// The same.
+    pub fn default_procs() -> i32 {
+        num_cpu()
+    }
+
+    /// A processor count: decimal digits, positive, 32 bits.
+    pub fn parse_maxprocs(text: &str) -> Option<i32> {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        text.parse().ok().filter(|&count| count > 0)
+    }
+}

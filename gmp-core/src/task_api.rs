@@ -1,0 +1,134 @@
+//! The Rust way to start tasks: closures, results, panics carried to the joiner.
+//!
+//! Owns: the box that carries a closure in and its result out. Always true: a panic is caught before it reaches the
+//! task's first frame, and handed to whoever joins.
+
+use crate::base::error::{Error, Result};
+use crate::sched::{enter, park, spawn::Spawn};
+use crate::task::handle::Handle;
+use crate::time::FOREVER;
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::ffi::c_void;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+type Outcome<T> = std::result::Result<T, Box<dyn Any + Send>>;
+
+/// What the task and its handle share.
+struct Packet<F, T> {
+    closure: UnsafeCell<Option<F>>,
+    result: UnsafeCell<Option<Outcome<T>>>,
+}
+
+// SAFETY: the task alone uses the packet until its end, its joiner after that; the end publishes it.
+unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
+// SAFETY: as above.
+unsafe impl<F: Send, T: Send> Send for Packet<F, T> {}
+
+trait Take<T>: Send + Sync {
+    /// # Safety
+    /// The task has ended, and this is called once.
+    unsafe fn take(&self) -> Option<Outcome<T>>;
+}
+
+impl<F: Send, T: Send> Take<T> for Packet<F, T> {
+    unsafe fn take(&self) -> Option<Outcome<T>> {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.result.get()).take() }
+    }
+}
+
+/// A task that can be joined. Dropping it lets the task go on by itself.
+#[must_use = "join it, or drop it to let the task go on by itself"]
+pub struct JoinHandle<T> {
+    handle: u64,
+    packet: Arc<dyn Take<T>>,
+}
+
+impl<T> std::fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinHandle").field("handle", &Handle::unpack(self.handle)).finish()
+    }
+}
+
+/// Runs `f` on a new task.
+///
+/// The task may go on on another thread after each call that can wait: `f` must not keep a thread-local borrow or a
+/// `std` lock guard across one (see the crate's documentation).
+///
+/// # Errors
+/// [`Error::NoMemory`], [`Error::Stopped`] after `shutdown`, [`Error::Again`] when no thread can be had at the start.
+pub fn spawn<F, T>(f: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let packet = Arc::new(Packet { closure: UnsafeCell::new(Some(f)), result: UnsafeCell::new(None) });
+    let arg = Arc::into_raw(packet.clone());
+    let spawned = crate::global::spawn(|s, _| {
+        Ok(Spawn { detached: false, ..Spawn::plain(s, entry::<F, T>, arg as *mut c_void, 0) })
+    });
+    match spawned {
+        Ok(handle) => Ok(JoinHandle { handle: handle.pack(), packet }),
+        Err(e) => {
+            // SAFETY: no task was made, so the task's reference is still ours.
+            drop(unsafe { Arc::from_raw(arg) });
+            Err(e)
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn entry<F: FnOnce() -> T, T>(arg: *mut c_void) -> *mut c_void {
+    // SAFETY: the reference that `spawn` made for the task; nobody else looks into the packet before our end.
+    unsafe {
+        let packet = Arc::from_raw(arg as *const Packet<F, T>);
+        if let Some(f) = (*packet.closure.get()).take() {
+            *packet.result.get() = Some(catch_unwind(AssertUnwindSafe(f)));
+        }
+    }
+    null_mut()
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the task and gives its result. A panic of the task goes on here.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] when a task joins itself; [`Error::Panicked`] when the task ended by `exit`.
+    pub fn join(mut self) -> Result<T> {
+        crate::global::join(self.handle, FOREVER)?;
+        self.handle = 0;
+        // SAFETY: the task has ended, and the handle is used up.
+        match unsafe { self.packet.take() } {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(panic)) => resume_unwind(panic),
+            None => Err(Error::Panicked),
+        }
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> u64 {
+        crate::global::task_id(self.handle)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.handle != 0 {
+            // A stale handle (the runtime was stopped meanwhile) leaves nothing to do.
+            let _ = crate::global::detach(self.handle);
+        }
+    }
+}
+
+/// Lets other tasks go first; nothing outside a task.
+pub fn yield_now() {
+    match enter::enter() {
+        Some(i) => {
+            park::yield_now(i);
+            crate::join::exit_current();
+        }
+        None => std::thread::yield_now(),
+    }
+}

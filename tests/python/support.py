@@ -1,0 +1,34 @@
+"""What several tests need: scripts in children of their own, and events that two tasks pass back and forth."""
+
+import subprocess
+import sys
+import textwrap
+
+import gmp_py
+
+# A hang is a failure, told apart from a slow machine by a wide margin. No test waits for this.
+HANG = 60
+
+
+def child(script: str, *options: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a script in an interpreter of its own."""
+    command = [sys.executable, *options, "-c", textwrap.dedent(script)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=HANG)
+
+
+def ok(script: str, *options: str) -> str:
+    """Runs a script that must end well, silently on stderr; gives what it printed."""
+    done = child(script, *options)
+    assert done.returncode == 0 and done.stderr == "", f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def in_task(fn, *args):
+    """Calls fn in a task and gives its result."""
+    return gmp_py.go(fn, *args).join()
+
+
+def wait_until(condition) -> None:
+    """Lets other tasks run until the condition holds; the runtime's progress is what ends the loop."""
+    while not condition():
+        gmp_py.yield_()

@@ -1,0 +1,190 @@
+"""The package: documentation that runs, stubs that agree, what it refuses to load into."""
+
+import doctest
+import importlib.util
+import inspect
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import gmp_py
+import pytest
+from support import HANG, child, ok
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "src"
+
+
+def documented():
+    """Every public name that has documentation of its own."""
+    for name in gmp_py.__all__:
+        value = getattr(gmp_py, name)
+        if callable(value):
+            yield name, value
+    for name in ("join", "exception", "done"):
+        yield f"Task.{name}", getattr(gmp_py.Task, name)
+
+
+@pytest.mark.parametrize("name, value", [("gmp_py", gmp_py), *documented()], ids=lambda v: v if isinstance(v, str) else "")
+def test_doctests_run(name, value):
+    text = inspect.getdoc(value)
+    assert text, f"{name} has no documentation"
+    parsed = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    is_function = inspect.isroutine(value)
+    assert parsed.examples or not is_function, f"{name} has no example"
+    result = doctest.DocTestRunner().run(parsed)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name, value", [(n, v) for n, v in documented() if inspect.isroutine(v)])
+def test_functions_have_signatures_and_complete_documentation(name, value):
+    text = inspect.getdoc(value)
+    parameters = [p for p in inspect.signature(value).parameters.values() if p.name != "self"]
+    assert bool(parameters) == ("Args:" in text)
+    for parameter in parameters:
+        assert re.search(rf"^\s+\*?{parameter.name}: ", text, re.M), f"{name}: {parameter.name} is not documented"
+
+
+def test_the_surface_is_complete():
+    assert all(hasattr(gmp_py, name) for name in gmp_py.__all__)
+    public = {n for n in vars(gmp_py) if not n.startswith("_")}
+    assert public == {name for name in gmp_py.__all__ if not name.startswith("_")}
+    for name, value in documented():
+        if "." not in name:
+            assert value.__module__ == "gmp_py", name
+
+
+def test_the_wheel_holds_header_library_and_types():
+    assert os.path.isabs(gmp_py.get_include()) and os.path.isabs(gmp_py.get_library_dir())
+    assert os.path.isfile(os.path.join(gmp_py.get_include(), "gmprt.h"))
+    assert os.path.isfile(os.path.join(gmp_py.get_library_dir(), "libgmprt.so.0"))
+    assert os.path.isfile(os.path.join(os.path.dirname(gmp_py.__file__), "py.typed"))
+    maps = pathlib.Path("/proc/self/maps").read_text()
+    loaded = set(re.findall(r"/\S*libgmprt\S*", maps))
+    assert loaded == {os.path.join(gmp_py.get_library_dir(), "libgmprt.so.0")}
+
+
+def test_the_module_runs_its_own_check():
+    done = subprocess.run([sys.executable, "-m", "gmp_py"], capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0 and done.stderr == ""
+    assert gmp_py.__version__ in done.stdout and "FAILED" not in done.stdout
+    assert done.stdout.count(" ok\n") == 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+def test_stubs_agree_with_the_module(tmp_path):
+    command = [sys.executable, "-m", "mypy.stubtest", "gmp_py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+TYPED = """
+import gmp_py
+from typing import assert_type
+
+def f(n: int, s: str) -> bytes: ...
+
+task = gmp_py.go(f, 1, "x", name="n")
+assert_type(task.join(), bytes)
+assert_type(task.exception(1.5), BaseException | None)
+assert_type(gmp_py.run(f, 1, "x"), bytes)
+assert_type(gmp_py.go_native(1).join(), int)
+assert_type(gmp_py.stats().steals, int)
+gmp_py.go(f, "x", 1)  # expect: wrong
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+def test_types_are_inferred(tmp_path):
+    (tmp_path / "typed.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", "typed.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    wrong = 1 + TYPED.splitlines().index(next(line for line in TYPED.splitlines() if "expect" in line))
+    assert errors and all(line.startswith(f"typed.py:{wrong}: ") for line in errors), done.stdout
+
+
+def test_a_second_runtime_in_the_process_is_refused(tmp_path):
+    package = os.path.dirname(gmp_py.__file__)
+    copy = tmp_path / "copy.so"
+    shutil.copy(os.path.join(gmp_py.get_library_dir(), "libgmprt.so.0"), copy)
+    # Under another SONAME, as a program has it that linked the runtime into itself.
+    data = copy.read_bytes()
+    assert b"libgmprt.so.0\0" in data
+    copy.write_bytes(data.replace(b"libgmprt.so.0\0", b"libother0.so.0\0"[:14]))
+    done = child(f"import ctypes; ctypes.CDLL({str(copy)!r}); import gmp_py")
+    assert done.returncode == 1
+    assert "ImportError: a second copy of the gmp runtime is loaded" in done.stderr and str(copy) in done.stderr
+    out = ok(f"import ctypes; ctypes.CDLL('{package}/libgmprt.so.0'); import gmp_py; print(gmp_py.go(int, '3').join())")
+    assert out == "3\n"
+
+
+def test_an_extension_shares_the_runtime_in_both_import_orders(tmp_path):
+    source, library = tmp_path / "user.c", tmp_path / "libuser.so"
+    source.write_text("#include <gmprt.h>\nvoid *version(void) { return (void *)gmp_abi_version; }\n")
+    command = ["cc", "-shared", "-fPIC", f"-I{gmp_py.get_include()}", str(source), "-o", str(library)]
+    command += [f"-L{gmp_py.get_library_dir()}", "-l:libgmprt.so.0", f"-Wl,-rpath,{gmp_py.get_library_dir()}"]
+    subprocess.run(command, check=True)
+    load = f"user = ctypes.CDLL({str(library)!r})"
+    for order in (f"{load}; import gmp_py", f"import gmp_py; {load}"):
+        out = ok(
+            f"""
+            import ctypes, os
+            {order}
+            user.version.restype = ctypes.c_void_p
+            ours = ctypes.CDLL(os.path.join(gmp_py.get_library_dir(), 'libgmprt.so.0')).gmp_abi_version
+            print(user.version() == ctypes.cast(ours, ctypes.c_void_p).value, gmp_py.go(int, '3').join())
+            """
+        )
+        assert out == "True 3\n"
+
+
+SUBINTERPRETER = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+{first}
+script = '''
+try:
+    import gmp_py
+    print('loaded')
+except ImportError as error:
+    print('ImportError', 'interpreter' in str(error))
+'''
+other = interpreters.create()
+interpreters.{run}(other, script)
+import gmp_py
+print(gmp_py.go(int, '3').join())
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import gmp_py"], ids=["first", "second"])
+def test_subinterpreters_are_refused(first):
+    run = "exec" if sys.version_info >= (3, 13) else "run_string"
+    done = child(SUBINTERPRETER.format(first=first, run=run))
+    assert (done.returncode, done.stdout) == (0, "ImportError True\n3\n"), done.stderr
+
+
+def test_a_free_threaded_interpreter_is_refused():
+    done = child(
+        """
+        import sysconfig
+        known = sysconfig.get_config_var
+        sysconfig.get_config_var = lambda name: 1 if name == 'Py_GIL_DISABLED' else known(name)
+        import gmp_py
+        """
+    )
+    assert done.returncode == 1 and "ImportError: gmp_py does not support free-threaded" in done.stderr
+
+
+@pytest.mark.skipif(not SOURCE.is_dir(), reason="the sources are not here")
+def test_no_frame_of_pyo3_lies_under_a_wait():
+    waiting = ["calls.rs", "task_type.rs", "task.rs", "wait.rs", "exit.rs", "native.rs", "args.rs", "errors.rs"]
+    for name in waiting:
+        text = (SOURCE / name).read_text()
+        used = set(re.findall(r"pyo3::\w+", text))
+        assert used <= {"pyo3::ffi"}, f"{name} uses {used}"
+        assert "#[pyfunction]" not in text and "#[pymethods]" not in text
