@@ -1,4 +1,4 @@
-"""The packages: a virtual environment of the benches with those that come from the Python index, and the wheel of our own.
+"""The packages: an environment of the benches with those that come from the Python index, and our own wheel.
 
 Owns: benches/.venv. Always true: a package that cannot be had is a line in `failed`, never an error of the run.
 """

@@ -1,4 +1,4 @@
-"""py_parked: n asyncio tasks wait on one Event; bytes resident each, ms until all wait, ms until all were woken and ended.
+"""py_parked: n asyncio tasks wait on one Event; bytes resident each, ms until all wait, ms until all were woken.
 
 --loop uvloop for the same on uvloop. A coroutine has no stack: its memory is not like for like.
 """

@@ -1,4 +1,4 @@
-"""py_parked: n gevent greenlets wait on one Event; bytes resident each, ms until all wait, ms until all were woken and ended."""
+"""py_parked: n gevent greenlets wait on one Event; bytes resident each, ms until all wait, ms until all were woken."""
 
 import gevent
 import gevent.event

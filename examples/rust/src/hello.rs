@@ -1,5 +1,8 @@
-//! Says hello.
+//! Two tasks say hello.
 
-fn main() {
-    println!("hello from gmp {}", env!("CARGO_PKG_VERSION"));
+fn main() -> gmp_core::Result<()> {
+    for name in ["a", "b"] {
+        gmp_core::spawn(move || println!("hello from {name}"))?.join()?;
+    }
+    gmp_core::global::shutdown(gmp_core::time::FOREVER)
 }

@@ -205,6 +205,9 @@ pub unsafe fn destroy_locals(t: &Task) {
         }
         let m = super::enter::task_machine();
         let keys = (*((*m).shared as *const Shared)).settings.keys;
-        keys.destroy_all(|key| (*extra).locals.get_mut(key).map(|v| std::mem::replace(v, null_mut())));
+        keys.destroy_all(|key| {
+            let values = &mut (*extra).locals;
+            values.get_mut(key).map(|v| std::mem::replace(v, null_mut()))
+        });
     }
 }

@@ -104,12 +104,13 @@ impl Timers {
         self.unlock();
     }
 
-    /// Expires what is due at `now`: the tasks that won are handed back, to be made ready.
+    /// Expires what is due at `now`: the tasks that won are handed back, to be made ready. Does nothing while the
+    /// heap is locked: a parking task looks for its successor with its own deadline's heap locked, so waiting here
+    /// could be waiting for oneself. Whoever goes to sleep looks again (`earliest` is still due).
     pub fn expire(&self, now: i64, out: &mut ReadyList) -> u64 {
-        if self.earliest() > now {
+        if self.earliest() > now || !self.lock.try_lock() {
             return 0;
         }
-        self.lock.lock();
         // SAFETY: locked.
         let heap = unsafe { &mut *self.heap.get() };
         let mut fired = 0;
