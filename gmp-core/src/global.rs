@@ -170,6 +170,8 @@ pub fn shutdown(deadline: i64) -> Result<()> {
     while GLOBAL.users.load(SeqCst) != 0 {
         crate::primitive::yield_thread();
     }
+    // Not under the lock: the machines' last hooks may wait for what a forking thread holds.
+    drop(running);
     drop(runtime);
     Ok(())
 }

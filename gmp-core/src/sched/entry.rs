@@ -187,6 +187,7 @@ unsafe fn next_on(i: Inside, stack: usize) {
         let fresh = n.sp.get() == 0 && n.kind.get() == Kind::Task && n.class().is_null();
         let view = stacks::view(stack);
         if fresh && view.class() == n.stack_class.get() {
+            switch::control::reset();
             n.stack.set(stack);
             n.limit.set(view.limit() as usize);
             m.current.set(next);

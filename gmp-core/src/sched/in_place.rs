@@ -83,12 +83,13 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
     // SAFETY: `errno` and the exception globals are this thread's before the call and are looked up anew after;
     // the child is current from here to `end`.
     unsafe {
-        let errno = *m.errno.get();
+        let (errno, control) = (*m.errno.get(), switch::control::get());
         let cxx = if m.cxx.get().is_null() { [0; 2] } else { m.cxx.get().replace([0; 2]) };
         m.exit();
         let ended = super::entry::call(t, entry, arg);
         let i = super::enter::enter().expect("a task stays a task");
         let m = i.m();
+        switch::control::restore(control);
         *m.errno.get() = errno;
         if !m.cxx.get().is_null() {
             *m.cxx.get() = cxx;

@@ -79,14 +79,14 @@ static WORKERS: Mutex<BTreeMap<usize, Worker>> = Mutex::new(BTreeMap::new());
 
 /// See [`super::init`].
 pub unsafe fn init(top: *mut u8, _limit: *mut u8, entry: Entry) -> Sp {
-    let mut workers = WORKERS.lock();
-    let worker = workers.entry(top as usize).or_insert_with(start);
-    if worker.uses == REUSES {
-        *worker = start();
+    let mut hosts = WORKERS.lock();
+    let host = hosts.entry(top as usize).or_insert_with(start);
+    if host.uses == REUSES {
+        *host = start();
     }
-    worker.uses += 1;
-    worker.mailbox.send(Letter::Begin(entry));
-    worker.mailbox as *const Mailbox as Sp
+    host.uses += 1;
+    host.mailbox.send(Letter::Begin(entry));
+    host.mailbox as *const Mailbox as Sp
 }
 
 fn start() -> Worker {

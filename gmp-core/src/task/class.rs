@@ -42,7 +42,7 @@ pub struct TaskClass {
 /// One task of the class runs at a time.
 pub const EXCLUSIVE: u32 = 1;
 /// Bytes at the top of the stack of a task with a class that are the class's own (see `first_run`).
-pub const STACK_RESERVE: usize = 4096;
+pub const STACK_RESERVE: usize = 2048;
 
 /// A class as one runtime knows it.
 #[derive(Debug)]
