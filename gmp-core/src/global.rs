@@ -18,15 +18,18 @@
 //! held by threads that are not there) and starts afresh at first use.
 
 use crate::base::error::{Error, Result};
+use crate::inspect::stats::{self, Stats};
 use crate::local::ThreadLocals;
 use crate::primitive::{tls, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
 use crate::runtime::{Config, Runtime};
 use crate::sched::spawn::Spawn;
 use crate::sched::{enter, spawn, Inside, Shared};
-use crate::sys::{clock, cpu};
+use crate::sync::wait_group::WaitGroup;
+use crate::sys::cpu;
 use crate::task::handle::{Handle, EPOCHS};
 use crate::task::local::Keys;
-use crate::time::FOREVER;
+use crate::task::{EndFn, TaskFn};
+use std::ffi::c_void;
 use std::sync::Once;
 
 const NEVER: u32 = 0;
@@ -206,7 +209,7 @@ pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Res
 
 /// Joins a task from anywhere.
 #[inline(always)]
-pub fn join(handle: u64, deadline: i64) -> Result<*mut std::ffi::c_void> {
+pub fn join(handle: u64, deadline: i64) -> Result<*mut c_void> {
     if let Some(i) = enter::enter() {
         let result = crate::join::join_task(i, Handle::unpack(handle), deadline);
         crate::join::exit_current();
@@ -227,15 +230,68 @@ pub fn detach(handle: u64) -> Result<()> {
     crate::join::detach(&s, None, Handle::unpack(handle)).map_err(|e| stale(handle, e))
 }
 
-/// The id of the task that a handle names; 0 for a stale one. Does not enter the runtime.
-pub fn task_id(handle: u64) -> u64 {
-    let look = |s: &Shared| crate::join::find(s, Handle::unpack(handle)).map_or(0, |t| t.id.get());
+/// Looks at the runtime without entering it: the task's own, or the process's; None when there is none.
+pub fn look<R>(f: impl FnOnce(&Shared) -> R) -> Option<R> {
     let m = enter::task_machine();
     if m.is_null() {
-        return peek().map_or(0, |s| look(&s));
+        return peek().map(|s| f(&s));
     }
     // SAFETY: a task's runtime stays while the task lives.
-    look(unsafe { &*((*m).shared as *const Shared) })
+    Some(f(unsafe { &*((*m).shared as *const Shared) }))
+}
+
+/// The id of the task that a handle names; 0 for a stale one. Does not enter the runtime.
+pub fn task_id(handle: u64) -> u64 {
+    look(|s| crate::join::find(s, Handle::unpack(handle)).map_or(0, |t| t.id.get())).unwrap_or(0)
+}
+
+/// Changes a wait group's count from anywhere.
+///
+/// # Safety
+/// `group` names a group, which lives until its count is zero.
+#[inline(always)]
+pub unsafe fn wg_change(group: *const WaitGroup, n: i64) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let group = unsafe { &*group };
+    match enter::enter() {
+        Some(i) => {
+            let result = group.change_inside(i, n);
+            i.exit();
+            result
+        }
+        None => group.change(n, peek().as_deref()),
+    }
+}
+
+/// Spawns a detached task that counts in `group` from now to its end.
+///
+/// # Safety
+/// `group` names a group, which lives until its count is zero.
+#[inline(always)]
+pub unsafe fn wg_go(group: *const WaitGroup, entry: TaskFn, arg: *mut c_void, site: usize) -> Result<()> {
+    // SAFETY: the caller's promise. Counting up makes no count zero, so nobody is to be woken.
+    let _none = unsafe { (*group).add(1) }?;
+    let at_end = Some((wg_done as EndFn, group as *mut c_void));
+    match spawn(|s, _| Ok(Spawn { at_end, ..Spawn::plain(s, entry, arg, site) })) {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            // SAFETY: as above.
+            unsafe { wg_change(group, -1) }?;
+            Err(e)
+        }
+    }
+}
+
+/// The end of a task that `wg_go` spawned.
+unsafe fn wg_done(group: *mut c_void) {
+    // SAFETY: called inside; the group lives, as the task counts in it. A count that somebody else has made too small
+    // has been told to them.
+    let _misuse = unsafe { (*(group as *const WaitGroup)).change_inside(Inside::current(), -1) };
+}
+
+/// The numbers now; all zero when nothing runs. Does not enter the runtime.
+pub fn stats() -> Stats {
+    look(stats::stats).unwrap_or_default()
 }
 
 /// A stale handle of a runtime that a fork left behind says so.
@@ -247,21 +303,23 @@ fn stale(handle: u64, e: Error) -> Error {
     e
 }
 
-/// The number of processors; sets it when `n` > 0. Gives the previous one.
+/// The number of processors; sets it when `n` > 0. Gives the previous one; after a stop, what a start would give.
 pub fn max_procs(n: i32) -> Result<i32> {
     let change = |s: &Shared| {
-        if n <= 0 || s.settings.max_procs == 1 && s.settings.follow_procs && n == 1 {
-            if n > 0 {
-                s.procs_fixed.store(true, Relaxed);
-            }
+        if n <= 0 {
             return s.procs_wanted() as i32;
         }
+        // Set by hand, even to the present value: not followed any more (§13.5).
         s.procs_fixed.store(true, Relaxed);
         s.set_procs(n)
     };
     let m = enter::task_machine();
     if m.is_null() {
-        return Ok(change(&*get()?));
+        return match get() {
+            Ok(s) => Ok(change(&s)),
+            Err(Error::Stopped) if n <= 0 => Ok(max_procs_default()),
+            Err(e) => Err(e),
+        };
     }
     // Outside: the caller's own processor may be one of those removed.
     // SAFETY: a task's runtime stays while the task lives.
@@ -286,12 +344,7 @@ pub fn set_max_threads(n: i32) -> Result<i32> {
 
 /// Live tasks; 0 when nothing runs.
 pub fn num_tasks() -> i64 {
-    let m = enter::task_machine();
-    if m.is_null() {
-        return peek().map_or(0, |s| s.tasks());
-    }
-    // SAFETY: a task's runtime stays while the task lives.
-    unsafe { (*((*m).shared as *const Shared)).tasks() }
+    look(Shared::tasks).unwrap_or(0)
 }
 
 /// The process's keys of task-local values.
@@ -300,13 +353,13 @@ pub fn keys() -> &'static Keys {
 }
 
 /// Sets the calling task's or thread's value.
-pub fn local_set(key: u32, value: *mut std::ffi::c_void) -> Result<()> {
+pub fn local_set(key: u32, value: *mut c_void) -> Result<()> {
     crate::local::set(&GLOBAL.keys, &GLOBAL.threads, key, value)
 }
 
 /// The calling task's or thread's value.
 #[inline]
-pub fn local_get(key: u32) -> *mut std::ffi::c_void {
+pub fn local_get(key: u32) -> *mut c_void {
     crate::local::get(&GLOBAL.threads, key)
 }
 
@@ -331,13 +384,4 @@ extern "C" fn fork_child() {
     GLOBAL.shared.store(std::ptr::null_mut(), Relaxed);
     GLOBAL.users.store(0, Relaxed);
     GLOBAL.state.store(NEVER, Release);
-}
-
-/// Runs until `deadline` what the caller waits for in slices; for callers that must look at something in between.
-pub fn slice(deadline: i64, ns: i64) -> i64 {
-    if deadline == FOREVER {
-        clock::now() + ns
-    } else {
-        deadline.min(clock::now() + ns)
-    }
 }

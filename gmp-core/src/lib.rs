@@ -58,7 +58,7 @@ pub mod sync;
 pub mod sys;
 pub mod task;
 #[cfg(not(loom))]
-mod task_api;
+pub mod task_api;
 #[cfg(not(loom))]
 pub mod time;
 

@@ -1,11 +1,16 @@
-//! The Rust way to start tasks: closures, results, panics carried to the joiner.
+//! What tasks do about themselves, and the Rust way to start them: closures, results, panics carried to the joiner.
 //!
-//! Owns: the box that carries a closure in and its result out. Always true: a panic is caught before it reaches the
-//! task's first frame, and handed to whoever joins.
+//! Owns: the box that carries a closure in and its result out; the options of a spawn. Always true: a panic of a closure
+//! is caught before it reaches the task's first frame, and handed to whoever joins.
 
 use crate::base::error::{Error, Result};
-use crate::sched::{enter, park, spawn::Spawn};
+use crate::primitive::Ordering::Relaxed;
+use crate::sched::{enter, entry, park, spawn::Spawn, Inside, Shared};
+use crate::stack::Class;
+use crate::task::class::TaskClass;
+use crate::task::extra::{DeferFn, Extra};
 use crate::task::handle::Handle;
+use crate::task::{Task, FLAG_EXACT_STACK};
 use crate::time::FOREVER;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -131,4 +136,102 @@ pub fn yield_now() {
         }
         None => std::thread::yield_now(),
     }
+}
+
+/// What else a spawn can be told. The default is nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Empty: none.
+    pub name: &'a [u8],
+    /// None: the runtime's default.
+    pub stack: Option<Class>,
+    /// `task::FLAG_*`.
+    pub flags: u8,
+    pub class: Option<*const TaskClass>,
+    pub class_data: *mut c_void,
+}
+
+impl Options<'_> {
+    /// Adds them to what is to be spawned.
+    ///
+    /// # Safety
+    /// The class's table is complete and stays valid while the runtime runs.
+    pub unsafe fn apply(&self, s: &Shared, i: Option<Inside>, mut what: Spawn) -> Result<Spawn> {
+        if let Some(stack) = self.stack {
+            what.stack = stack;
+            what.flags |= FLAG_EXACT_STACK;
+        }
+        what.flags |= self.flags;
+        let class = match self.class {
+            // SAFETY: the caller's promise.
+            Some(table) => unsafe { s.class(i, table) }?,
+            None => std::ptr::null(),
+        };
+        if class.is_null() && self.name.is_empty() {
+            return Ok(what);
+        }
+        let extra = Extra::new()?;
+        // SAFETY: just made, and nobody else's.
+        unsafe {
+            if let Err(e) = (*extra).set_name(self.name) {
+                Extra::free(extra);
+                return Err(e);
+            }
+            (*extra).class = class;
+            (*extra).class_data = self.class_data;
+        }
+        what.extra = extra;
+        Ok(what)
+    }
+}
+
+/// The calling task; None outside a task. Does not enter the runtime: only what is the task's own may be touched.
+fn current<'a>() -> Option<&'a Task> {
+    let m = enter::task_machine();
+    // SAFETY: this thread's machine, whose current task is the caller and lives while it runs.
+    unsafe { m.as_ref().map(|m| &*m.current.get()) }
+}
+
+/// The calling task's id; 0 outside a task.
+#[inline]
+pub fn self_id() -> u64 {
+    current().map_or(0, |t| t.id.get())
+}
+
+/// Lets others go first if they have waited for long; two loads if not.
+#[inline]
+pub fn checkpoint() {
+    let m = enter::task_machine();
+    // SAFETY: this thread's machine.
+    if m.is_null() || unsafe { (*m).owner.requested() } == 0 {
+        return;
+    }
+    // The slow way of `enter` does what is requested.
+    if enter::enter().is_some() {
+        crate::join::exit_current();
+    }
+}
+
+/// Has `f(arg)` called at the calling task's end. `Permission` outside a task.
+pub fn defer(f: DeferFn, arg: *mut c_void) -> Result<()> {
+    let t = current().ok_or(Error::Permission)?;
+    if t.extra.get().is_null() {
+        t.extra.set(Extra::new()?);
+    }
+    // SAFETY: the task's own box.
+    unsafe { (*t.extra.get()).defer(f, arg) }
+}
+
+/// Ends the calling task now. Comes back only when it may not: outside a task, and in a declared blocking section.
+///
+/// # Safety
+/// Destructors of the frames left behind do not run.
+pub unsafe fn exit() -> Error {
+    let m = enter::task_machine();
+    // SAFETY: this thread's machine.
+    if m.is_null() || unsafe { (*m).blocking.load(Relaxed) } {
+        return Error::Permission;
+    }
+    // SAFETY: the machine's current task is the caller, which is outside the runtime.
+    unsafe { entry::exit_task(&*(*m).current.get()) }
 }

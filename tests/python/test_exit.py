@@ -9,7 +9,7 @@ TASKS = {
     "joining": "sleeper.join()",
     "joining with a timeout": "sleeper.join(1000)",
     "yielding": "\n    while True: gmp_py.yield_()",
-    "spinning": "\n    while True: pass",
+    "spinning": "\n    while True: len('')",  # not `pass`: 3.11 forgets that it stands in a try
     "in a generator": "list(gmp_py.sleep(1000) for _ in range(3))",
     "below C": "sorted([2, 1], key=lambda _: gmp_py.sleep(1000))",
 }
@@ -74,21 +74,13 @@ def test_many_parked_tasks_at_exit():
 def test_tasks_that_have_not_started_never_run():
     out = ok(
         """
-        import gmp_py
-        def hold():
-            for _ in range(3):
-                gmp_py.go(print, 'never')
-            gmp_py._gmp._at_exit
-            raise SystemExit
-        task = gmp_py.go(hold)
-        try:
-            task.join()
-        except SystemExit:
-            pass
-        print('end')
+        import sys, gmp_py
+        sys.setswitchinterval(1000)  # nobody takes the GIL from the main thread
+        for _ in range(10):
+            gmp_py.go(print, 'never')
         """
     )
-    assert out.replace("never\n", "") == "end\n"
+    assert out == ""
 
 
 def test_clean_up_may_wait():
@@ -114,7 +106,7 @@ def test_clean_up_may_wait():
 
 STUBBORN = {
     "sleeps again": "try: gmp_py.sleep(1000)\n    except BaseException: pass",
-    "spins on": "try:\n      while True: pass\n    except BaseException: pass",
+    "spins on": "try:\n      while True: len('')\n    except BaseException: pass",
     "yields on": "try: gmp_py.yield_()\n    except BaseException: pass",
     "blocks": "time.sleep(1000)",
     "blocks in a callback": "sorted([1], key=lambda _: time.sleep(1000))",

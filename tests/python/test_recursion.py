@@ -1,5 +1,7 @@
 """Deep recursion through C in a task ends in RecursionError or MemoryError, never in a signal."""
 
+import textwrap
+
 import pytest
 from support import child
 
@@ -142,11 +144,9 @@ sys.stdout.flush()
 """
 
 
-@pytest.mark.parametrize("stack", [None, 1], ids=["default stack", "least stack"])
+@pytest.mark.parametrize("stack", [None, 1], ids=["default stack", "smallest wish"])
 @pytest.mark.parametrize("path", PATHS)
 def test_deep_recursion_is_an_error_not_a_crash(path, stack):
-    import textwrap
-
     done = child(RUNNER.format(path=textwrap.dedent(PATHS[path]), stack=stack))
     assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.stdout.strip() in ("RecursionError", "MemoryError", "MemoryError RecursionError", "finished")

@@ -313,27 +313,19 @@ static const gmp_task_class_t python_class = {
 
 /* ------------------------------------------------------------ calls from Rust */
 
-/* Stacks are reserved, not committed: only pages that were touched cost memory. Below the least size deep
- * recursion could run over the end before CPython's own limits stop it. */
+/* What deep recursion needs on this interpreter; a task never gets less. Stacks are reserved, not committed: only
+ * pages that were touched cost memory. */
 size_t shim_default_stack(void)
 {
 #if PY_VERSION_HEX >= 0x030E0000
     return 256 * 1024 - 64 * 1024;
 #elif PY_VERSION_HEX >= 0x030C0000
+    /* The parser has a limit of its own, which c_recursion_remaining does not move: 0.92 MB of stack. */
     return 1024 * 1024 - 64 * 1024;
 #else
     /* 3.11 has no limit for C recursion but the one it shares with Python code: a thousand levels, of which nested
      * sorted(key=) needs 2.0 MB. It counts on the 8 MB that threads have. */
     return 8 * 1024 * 1024 - 64 * 1024;
-#endif
-}
-
-size_t shim_least_stack(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return 256 * 1024 - 64 * 1024;
-#else
-    return shim_default_stack();
 #endif
 }
 

@@ -41,7 +41,6 @@ int shim_init(void);
 int shim_spawn(py_task *t, const char *name, size_t stack_size);
 int shim_spawn_native(gmp_task_fn_t fn, void *arg, uint64_t *id_out);
 size_t shim_default_stack(void);
-size_t shim_least_stack(void);
 PyObject *shim_take_exception(void); /* the one that is set, normalized, its traceback in place; owned */
 py_task *shim_current(void);
 int shim_caller(void);

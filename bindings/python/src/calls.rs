@@ -89,8 +89,9 @@ unsafe extern "C" fn go(_: Object, values: *const Object, count: ffi::Py_ssize_t
 unsafe fn stack_bytes(wish: Object) -> Option<usize> {
     // SAFETY: the GIL is held.
     unsafe {
+        let least = shim::shim_default_stack();
         if wish.is_null() {
-            return Some(shim::shim_default_stack());
+            return Some(least);
         }
         let bytes = ffi::PyNumber_AsSsize_t(wish, ffi::PyExc_OverflowError);
         if bytes == -1 && !ffi::PyErr_Occurred().is_null() {
@@ -100,7 +101,7 @@ unsafe fn stack_bytes(wish: Object) -> Option<usize> {
             ffi::PyErr_SetString(ffi::PyExc_ValueError, c"stack_size must be positive".as_ptr());
             return None;
         }
-        Some((bytes as usize).max(shim::shim_least_stack()))
+        Some((bytes as usize).max(least))
     }
 }
 

@@ -11,15 +11,15 @@ pub const GO: Entry = (
     c"go",
     c"go($module, fn, /, *args, name=None, stack_size=None, context=None)\n--\n\nStarts ``fn(*args)`` as a task.
 
-Tasks take turns: one runs until it waits in this package, then another goes on. `threading.local` and context variables start
-empty, as in a new thread.
+Tasks take turns: one runs until it waits in this package, then another goes on. `threading.local` and context
+variables start empty, as in a new thread.
 
 Args:
     fn: Any callable.
     *args: Its arguments.
     name: A name for the task; shown in dumps.
     stack_size: Bytes of C stack it may use, rounded up; needed by code that recurses deeply in C. Stack that is not
-        touched costs no memory. Values below the safe least of this interpreter are raised to it.
+        touched costs no memory. The default is what this interpreter needs to be safe; less is raised to it.
     context: The contextvars.Context to run in, such as ``contextvars.copy_context()``.
 
 Returns:

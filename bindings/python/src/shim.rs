@@ -32,7 +32,6 @@ extern "C" {
     pub fn shim_spawn(task: *mut PyTask, name: *const c_char, stack_size: usize) -> c_int;
     pub fn shim_spawn_native(entry: crate::abi::TaskFn, arg: *mut c_void, id_out: *mut u64) -> c_int;
     pub fn shim_default_stack() -> usize;
-    pub fn shim_least_stack() -> usize;
     pub fn shim_take_exception() -> *mut ffi::PyObject;
     pub fn shim_current() -> *mut PyTask;
     pub fn shim_caller() -> c_int;

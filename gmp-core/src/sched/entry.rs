@@ -8,6 +8,7 @@
 use super::{find, ready, stacks, switching, Inside};
 use crate::base::error::Error;
 use crate::machine::Commit;
+use crate::primitive::Ordering::Relaxed;
 use crate::switch::{self, Ended};
 use crate::task::extra::Extra;
 use crate::task::join::End;
@@ -167,6 +168,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         t.sp.set(0);
         t.stack.set(0);
         i.m().current.set(null_mut());
+        i.m().blocking.store(false, Relaxed);
         (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
         p.counters.tasks_ended.inc();
         t.status.end();

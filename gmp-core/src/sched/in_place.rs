@@ -8,10 +8,11 @@
 //!  - R2. If the child parks, the stack with both on it parks; when the child ends, wherever, the joiner goes on
 //!        there. It was waiting for the child anyway.
 //!  - R3. Only plain tasks, joined without a deadline, with enough stack left: as much as the child asked for by
-//!        number, or half of what its class has.
+//!        number, or half of what its class has (three eighths of the slot).
 
 use super::{park, Inside};
 use crate::base::error::Error;
+use crate::primitive::Ordering::Relaxed;
 use crate::switch;
 use crate::task::state::Status;
 use crate::task::{EndFn, Reason, Task, FLAG_EXACT_STACK};
@@ -33,7 +34,7 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
         return None;
     }
     match status {
-        Status::NewPrivate if t.queue.load(crate::primitive::Ordering::Relaxed) == i.p().index => {
+        Status::NewPrivate if t.queue.load(Relaxed) == i.p().index => {
             if !t.join.take_in_place() {
                 return None;
             }
@@ -62,8 +63,8 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
 #[inline(always)]
 fn has_room(me: &Task, t: &Task) -> bool {
     let here = &me as *const _ as usize;
-    let usable = t.stack_class.get().usable();
-    let need = if t.flags.get() & FLAG_EXACT_STACK != 0 { usable } else { usable / 2 };
+    let slot = t.stack_class.get().slot();
+    let need = if t.flags.get() & FLAG_EXACT_STACK != 0 { slot } else { slot / 8 * 3 };
     here.saturating_sub(me.limit.get()) > need
 }
 
@@ -116,6 +117,7 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
             crate::task::extra::Extra::free(extra);
         }
         t.sp.set(0);
+        i.m().blocking.store(false, Relaxed);
         (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
         p.counters.tasks_ended.inc();
         t.status.end();

@@ -81,6 +81,8 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
 unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
     // SAFETY: `errno` and `cxx` are this thread's, read before and looked up anew after the switch (W2, W3).
     unsafe {
+        // Parking ends a declared blocking section: the flag is the machine's.
+        m.blocking.store(false, Relaxed);
         let errno = *m.errno.get();
         let cxx = if m.cxx.get().is_null() { [0; 2] } else { *m.cxx.get() };
         switch_to(me.sp.as_ptr(), to);

@@ -1,0 +1,197 @@
+//! The runtime, one a process.
+//!
+//! Owns: the C shape of its configuration. Blocks: `gmp_run`, `gmp_wait_idle`, `gmp_shutdown`.
+
+use crate::boundary::{code, guarded, init, input, number};
+use crate::code::GMP_EINVAL;
+use crate::task::{entry_of, gmp_fn_t};
+use crate::time::gmp_time_t;
+use gmp_core::runtime::Config;
+use gmp_core::sched::spawn::Spawn;
+use gmp_core::sys::cpu;
+use gmp_core::time::FOREVER;
+use gmp_core::{global, Error, Result};
+use std::ffi::{c_int, c_void};
+
+/// What a runtime is started with; fill it with gmp_config_init. There is one runtime a process. It starts by itself,
+/// with defaults, at the first call that needs it; gmp_start starts it with settings of your own. After gmp_shutdown it
+/// can be started again. In the child of a fork it starts afresh at first use.
+#[repr(C)]
+pub struct gmp_config {
+    /// The size of the struct as the caller knows it.
+    pub struct_size: usize,
+    /// Processors: how many tasks run at the same time. 0: the environment's GMP_MAXPROCS, else the CPUs allowed by
+    /// affinity and cgroup quota, followed while running.
+    pub max_procs: i32,
+    /// Most threads. 0: 10000. At the cap work queues; the process is never killed.
+    pub max_threads: i32,
+    /// Bytes of stack that a task may use, rounded up to a size class. 0: 192 KiB.
+    pub stack_size: usize,
+    /// 0: normal. Else repeatable scheduling on one processor, seeded with this.
+    pub sched_seed: u64,
+    /// GMP_CONFIG_* flags.
+    pub flags: u32,
+}
+
+/// See struct gmp_config.
+pub type gmp_config_t = gmp_config;
+
+/// Configuration flag: install the (chaining) SIGSEGV reporter for stack overflow. Version 0.1 answers GMP_ENOTSUP.
+pub const GMP_CONFIG_OVERFLOW_HANDLER: u32 = 1u32;
+/// Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
+pub const GMP_CONFIG_DEADLOCK_ABORT: u32 = 2u32;
+
+/// Fills `cfg` with the defaults. Always called with sizeof(gmp_config_t), so that the library knows which members the
+/// caller's header has.
+///
+/// @param cfg          The struct to fill.
+/// @param struct_size  Its size in bytes.
+/// @return             GMP_OK or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `cfg` is NULL, or the size is smaller than in version 0.1 or greater than 4096.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_config_init(cfg: *mut gmp_config_t, struct_size: usize) -> c_int {
+    // SAFETY: the caller's struct.
+    code(unsafe { init(cfg, struct_size) })
+}
+
+unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
+    if cfg.is_null() {
+        return Ok(Config::default());
+    }
+    // SAFETY: the caller's struct.
+    let cfg = unsafe { input(cfg) }?;
+    let later = GMP_CONFIG_OVERFLOW_HANDLER | GMP_CONFIG_DEADLOCK_ABORT;
+    if cfg.flags & !later != 0 {
+        return Err(Error::Invalid);
+    }
+    if cfg.flags != 0 {
+        return Err(Error::NotSupported);
+    }
+    Ok(Config {
+        max_procs: cfg.max_procs,
+        max_threads: cfg.max_threads,
+        stack_size: cfg.stack_size,
+        sched_seed: cfg.sched_seed,
+    })
+}
+
+/// Starts the runtime. Calling it is optional.
+///
+/// @param cfg  The settings; NULL for the defaults.
+/// @return     GMP_OK or a code.
+/// @context any thread or task  @blocks the thread, shortly, while threads are created
+/// @errors  GMP_EBUSY: it runs already (also while a shutdown is waiting). GMP_EINVAL: a setting is negative, a stack
+///          size too large, a flag unknown, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
+///          GMP_EAGAIN: the system gives no thread. GMP_ENOMEM. On failure nothing is left behind.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_start(cfg: *const gmp_config_t) -> c_int {
+    // SAFETY: the caller's struct.
+    guarded(|| code(unsafe { config(cfg) }.and_then(|config| global::start(&config))))
+}
+
+/// Runs fn(arg) as a task and returns when it has ended. Tasks that it started may still be going: gmp_wait_idle waits
+/// for those. Called by a task it is gmp_spawn and gmp_join.
+///
+/// @param fn   What the task runs.
+/// @param arg  Its argument.
+/// @return     GMP_OK or a code.
+/// @context any thread or task  @blocks the task, or a thread that is no task
+/// @errors  GMP_EINVAL: `fn` is NULL. GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_ENOMEM, GMP_ESTOPPED,
+///          GMP_EAGAIN as gmp_go: nothing ran.
+/// @since   0.1
+#[no_mangle]
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
+pub unsafe extern "C" fn gmp_run(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
+    sited!(run_from, r#fn, arg)
+}
+
+unsafe extern "C" fn run_from(f: gmp_fn_t, arg: *mut c_void, site: usize) -> c_int {
+    let Some(entry) = entry_of(f) else { return GMP_EINVAL };
+    let task = global::spawn(|s, _| Ok(Spawn { detached: false, ..Spawn::plain(s, entry, arg, site) }));
+    code(task.and_then(|handle| global::join(handle.pack(), FOREVER).map(drop)))
+}
+
+/// Waits until no task is left.
+///
+/// @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+/// @return          GMP_OK (also when nothing was ever started) or a code.
+/// @context foreign thread  @blocks the thread
+/// @errors  GMP_EAGAIN: a task is left, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_EDEADLK: called
+///          by a task, which would wait for itself.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_wait_idle(deadline: gmp_time_t) -> c_int {
+    guarded(|| code(global::wait_idle(deadline)))
+}
+
+/// Stops the runtime: refuses new tasks (GMP_ESTOPPED), waits until no task is left, then ends and joins every thread.
+/// After that it can be started again by gmp_start, and by nothing else.
+///
+/// @param deadline  Until when to wait for tasks: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+/// @return          GMP_OK (also when nothing runs) or a code.
+/// @context foreign thread  @blocks the thread
+/// @errors  GMP_EAGAIN or GMP_ETIMEDOUT: tasks are left. It stays refusing, and calling again goes on waiting.
+///          GMP_EDEADLK: called by a task; nothing happened.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_shutdown(deadline: gmp_time_t) -> c_int {
+    guarded(|| code(global::shutdown(deadline)))
+}
+
+/// The number of processors; sets it when `n` > 0, which also ends the following of the CPUs allowed. Takes effect while
+/// tasks run, in both directions.
+///
+/// @param n  How many there shall be (at most 4096 are made); 0 or less only asks.
+/// @return   The number before the call, or a code.
+/// @context any thread or task  @blocks the thread, shortly
+/// @errors  GMP_ESTOPPED: `n` > 0 after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be started for it.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_max_procs(n: c_int) -> c_int {
+    guarded(|| number(global::max_procs(n)))
+}
+
+/// The number of processors that 0 in the configuration would give now: GMP_MAXPROCS, else the CPUs allowed by affinity
+/// and the cgroup quotas of every ancestor. (For tests: GMP_TEST_CGROUP=DIR and GMP_TEST_NCPU=N take the place of what
+/// the system says.)
+///
+/// @return  At least 1.
+/// @context any thread or task  @blocks the thread, while files of the system are read  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_max_procs_default() -> c_int {
+    guarded(global::max_procs_default)
+}
+
+/// Sets the most threads there may be. Below what is in use it takes effect as threads end; at the cap work queues.
+///
+/// @param n  At least 1.
+/// @return   The number before the call, or a code.
+/// @context any thread or task  @blocks the thread, shortly
+/// @errors  GMP_EINVAL: `n` < 1. GMP_ESTOPPED: after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be
+///          started for it.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_set_max_threads(n: c_int) -> c_int {
+    guarded(|| number(global::set_max_threads(n)))
+}
+
+/// The CPUs that the process may run on (by affinity).
+///
+/// @return  At least 1.
+/// @context any thread or task  @blocks never  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_num_cpu() -> c_int {
+    guarded(cpu::num_cpu)
+}
+
+/// The number of live tasks: started, and not ended. Exact when nothing changes it meanwhile.
+///
+/// @return  0 or more; 0 when no runtime runs.
+/// @context any thread or task  @blocks never  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_num_tasks() -> i64 {
+    global::num_tasks()
+}

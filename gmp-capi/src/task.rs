@@ -1,0 +1,326 @@
+//! Tasks: starting, joining, and what a task does about itself.
+//!
+//! Owns: the C shape of handles and spawn options. Blocks: `gmp_join`, `gmp_sleep`, `gmp_yield`, `gmp_checkpoint`.
+
+use crate::boundary::{code, init, input};
+use crate::code::{GMP_EINVAL, GMP_OK};
+use crate::task_class::{self, gmp_task_class_t};
+use crate::time::gmp_time_t;
+use gmp_core::sched::spawn::Spawn;
+use gmp_core::stack::Class;
+use gmp_core::task::handle::Handle;
+use gmp_core::task::{TaskFn, FLAG_BLOCKING};
+use gmp_core::task_api::{self, Options};
+use gmp_core::{global, time, Error, Result};
+use std::ffi::{c_char, c_int, c_void};
+
+/// A function without result: the body of a task that nobody asks, a deferred call.
+pub type gmp_fn_t = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
+
+/// The body of a task. Its result goes to whoever joins the task. A C++ exception or Rust panic that leaves it ends the
+/// task, and its join answers GMP_EPANIC.
+pub type gmp_task_fn_t = Option<unsafe extern "C-unwind" fn(arg: *mut c_void) -> *mut c_void>;
+
+/// A task's handle. It carries a generation: one that was joined or freed answers GMP_EINVAL, one of a fork's parent
+/// GMP_EFORKED. Every handle is used up by one gmp_join or gmp_task_free.
+///
+/// Tasks: any call of this header that may wait, and gmp_yield, may continue the task on another thread. So a task must
+/// not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
+/// variable, &errno. `errno` itself follows the task, as do floating-point modes and C++ exceptions.
+pub struct gmp_task {
+    _private: [u8; 0],
+}
+
+/// See struct gmp_task.
+pub type gmp_task_t = gmp_task;
+
+/// A context. Version 0.1 has none: only NULL can be given.
+pub struct gmp_ctx {
+    _private: [u8; 0],
+}
+
+/// See struct gmp_ctx.
+pub type gmp_ctx_t = gmp_ctx;
+
+/// What gmp_spawn can be told about a task; fill it with gmp_spawn_opts_init.
+#[repr(C)]
+pub struct gmp_spawn_opts {
+    /// The size of the struct as the caller knows it.
+    pub struct_size: usize,
+    /// Shown in dumps and traces; copied, at most 255 bytes of it. NULL: none.
+    pub name: *const c_char,
+    /// Bytes of stack that the task may use, rounded up to a size class (48 KiB, 192 KiB, 960 KiB, 1984 KiB, 8128 KiB).
+    /// 0: the runtime's default.
+    pub stack_size: usize,
+    /// GMP_SPAWN_* flags.
+    pub flags: u32,
+    /// The task's context; NULL: the spawner's. Version 0.1 answers GMP_ENOTSUP to others.
+    pub ctx: *mut gmp_ctx_t,
+    /// The task's class; NULL: a plain C task.
+    pub task_class: *const gmp_task_class_t,
+    /// The task's own pointer, handed to the class's functions.
+    pub class_data: *mut c_void,
+}
+
+/// See struct gmp_spawn_opts.
+pub type gmp_spawn_opts_t = gmp_spawn_opts;
+
+/// Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
+pub const GMP_SPAWN_STICKY: u32 = 1u32;
+/// Spawn flag, a hint: the task is expected to block in the kernel, and never delays its neighbours.
+pub const GMP_SPAWN_BLOCKING: u32 = 2u32;
+
+/// The most bytes of a name that are kept.
+const NAME: usize = 255;
+
+/// A body without result as one with a result that nobody reads.
+#[inline(always)]
+pub(crate) fn entry_of(f: gmp_fn_t) -> Option<TaskFn> {
+    // SAFETY: both are called alike on every architecture; what the result register holds is read by nobody who started
+    // such a task.
+    unsafe { std::mem::transmute::<gmp_fn_t, Option<TaskFn>>(f) }
+}
+
+/// Starts fn(arg) as a task of its own, and forgets it.
+///
+/// @param fn   What the task runs.
+/// @param arg  Its argument.
+/// @return     GMP_OK or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `fn` is NULL. GMP_ENOMEM: no memory or address space for another task. GMP_ESTOPPED: after
+///          gmp_shutdown has begun. GMP_EAGAIN: the runtime had to be started, and the system gives no thread. Nothing
+///          was started then.
+/// @since   0.1
+#[no_mangle]
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
+pub unsafe extern "C" fn gmp_go(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
+    sited!(go_from, r#fn, arg)
+}
+
+unsafe extern "C" fn go_from(f: gmp_fn_t, arg: *mut c_void, site: usize) -> c_int {
+    let Some(entry) = entry_of(f) else { return GMP_EINVAL };
+    code(global::spawn(|s, _| Ok(Spawn::plain(s, entry, arg, site))).map(drop))
+}
+
+/// Fills `opts` with the defaults. Always called with sizeof(gmp_spawn_opts_t).
+///
+/// @param opts         The struct to fill.
+/// @param struct_size  Its size in bytes.
+/// @return             GMP_OK or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `opts` is NULL, or the size is smaller than in version 0.1 or greater than 4096.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_spawn_opts_init(opts: *mut gmp_spawn_opts_t, struct_size: usize) -> c_int {
+    // SAFETY: the caller's struct.
+    code(unsafe { init(opts, struct_size) })
+}
+
+/// Starts fn(arg) as a task.
+///
+/// @param fn        What the task runs.
+/// @param arg       Its argument.
+/// @param opts      What else; NULL for nothing else.
+/// @param task_out  The handle is written here on success, before this returns but maybe after the task has begun. NULL:
+///                  the task is detached, there is no handle.
+/// @return          GMP_OK or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
+///          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY, a context. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+///          gmp_go. Nothing was started then.
+/// @since   0.1
+#[no_mangle]
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
+pub unsafe extern "C" fn gmp_spawn(
+    r#fn: gmp_task_fn_t,
+    arg: *mut c_void,
+    opts: *const gmp_spawn_opts_t,
+    task_out: *mut *mut gmp_task_t,
+) -> c_int {
+    sited!(spawn_from, r#fn, arg, opts, task_out)
+}
+
+unsafe extern "C" fn spawn_from(
+    f: gmp_task_fn_t,
+    arg: *mut c_void,
+    opts: *const gmp_spawn_opts_t,
+    task_out: *mut *mut gmp_task_t,
+    site: usize,
+) -> c_int {
+    let Some(entry) = f else { return GMP_EINVAL };
+    let detached = task_out.is_null();
+    let task = if opts.is_null() {
+        global::spawn(|s, _| Ok(Spawn { detached, ..Spawn::plain(s, entry, arg, site) }))
+    } else {
+        // SAFETY: the caller's options.
+        unsafe { spawn_with(entry, arg, site, detached, opts) }
+    };
+    match task {
+        Ok(handle) => {
+            if !detached {
+                // SAFETY: the caller's place for the handle.
+                unsafe { *task_out = handle.pack() as *mut gmp_task_t };
+            }
+            GMP_OK
+        }
+        Err(e) => e.code(),
+    }
+}
+
+#[cold]
+unsafe fn spawn_with(
+    entry: TaskFn,
+    arg: *mut c_void,
+    site: usize,
+    detached: bool,
+    opts: *const gmp_spawn_opts_t,
+) -> Result<Handle> {
+    // SAFETY: the caller's options, with all that they point to.
+    let options = unsafe { options(opts) }?;
+    global::spawn(|s, i| {
+        let plain = Spawn { detached, ..Spawn::plain(s, entry, arg, site) };
+        // SAFETY: a class's table stays valid while the runtime runs (see `gmp_task_class`).
+        unsafe { options.apply(s, i, plain) }
+    })
+}
+
+unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
+    // SAFETY: the caller's struct.
+    let opts = unsafe { input(opts) }?;
+    if opts.flags & !(GMP_SPAWN_STICKY | GMP_SPAWN_BLOCKING) != 0 {
+        return Err(Error::Invalid);
+    }
+    let stack = match opts.stack_size {
+        0 => None,
+        size => Some(Class::for_size(size).ok_or(Error::Invalid)?),
+    };
+    // SAFETY: the caller's class, or null.
+    let class = unsafe { task_class::table(opts.task_class) }?;
+    if opts.flags & GMP_SPAWN_STICKY != 0 || !opts.ctx.is_null() {
+        return Err(Error::NotSupported);
+    }
+    let name: &[u8] = if opts.name.is_null() {
+        &[]
+    } else {
+        // SAFETY: the caller's text; `strnlen` looks no further than its end.
+        unsafe { std::slice::from_raw_parts(opts.name.cast(), libc::strnlen(opts.name, NAME)) }
+    };
+    let flags = if opts.flags & GMP_SPAWN_BLOCKING != 0 { FLAG_BLOCKING } else { 0 };
+    Ok(Options { name, stack, flags, class, class_data: opts.class_data })
+}
+
+/// Waits for a task's end and takes its result. A task that has not started may run right here, on the joiner's stack.
+///
+/// @param task        The handle. On GMP_OK, GMP_EPANIC and the code of a class's first_run it is used up.
+/// @param deadline    Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+/// @param result_out  The task's result is written here on success; may be NULL.
+/// @return            GMP_OK or a code.
+/// @context any thread or task  @blocks the task, or a thread that is no task
+/// @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
+///          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
+///          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_join(task: *mut gmp_task_t, deadline: gmp_time_t, result_out: *mut *mut c_void) -> c_int {
+    match global::join(task as u64, deadline) {
+        Ok(value) => {
+            if !result_out.is_null() {
+                // SAFETY: the caller's place for the result.
+                unsafe { *result_out = value };
+            }
+            GMP_OK
+        }
+        Err(e) => e.code(),
+    }
+}
+
+/// Detaches a task: uses the handle up; the task goes on.
+///
+/// @param task  The handle.
+/// @return      GMP_OK or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: NULL, a stale handle, or somebody joins it. GMP_EFORKED: a task of a fork's parent.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_task_free(task: *mut gmp_task_t) -> c_int {
+    code(global::detach(task as u64))
+}
+
+/// The id of a task: unique in this runtime's life, never 0.
+///
+/// @param task  The handle.
+/// @return      The id; 0 for NULL and for a stale handle.
+/// @context any thread or task  @blocks never  @errors none  @since 0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_task_id(task: *const gmp_task_t) -> u64 {
+    global::task_id(task as u64)
+}
+
+/// The id of the calling task.
+///
+/// @return  The id; 0 outside a task.
+/// @context any thread or task  @blocks never  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_self_id() -> u64 {
+    task_api::self_id()
+}
+
+/// Lets other tasks go first. Outside a task it is sched_yield.
+///
+/// @context any thread or task  @blocks the task, while others go first  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_yield() {
+    gmp_core::yield_now();
+}
+
+/// For long computations, every few microseconds or so: lets others go first if they have waited long enough, and costs
+/// two loads if not.
+///
+/// @return  GMP_OK.
+/// @context any thread or task  @blocks the task, while others go first
+/// @errors  GMP_ECANCELED: the task was cancelled (not in version 0.1).
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_checkpoint() -> c_int {
+    task_api::checkpoint();
+    GMP_OK
+}
+
+/// Sleeps for at least `ns` nanoseconds.
+///
+/// @param ns  Nanoseconds; for 0 and less it returns at once.
+/// @return    GMP_OK or a code.
+/// @context any thread or task  @blocks the task, or a thread that is no task
+/// @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task was cancelled (not in version 0.1).
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_sleep(ns: i64) -> c_int {
+    code(time::sleep(ns))
+}
+
+/// Ends the calling task now: its deferred calls run, last first, then its join answers GMP_EPANIC. Frames are left
+/// without unwinding: no C++ destructor runs. In a deferred call it ends that call.
+///
+/// @return  Only a code.
+/// @context task  @blocks never
+/// @errors  GMP_EPERM: outside a task, or between gmp_blocking_enter and gmp_blocking_exit.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C-unwind" fn gmp_exit() -> c_int {
+    // SAFETY: the caller's frames are the caller's to leave; this one has nothing to drop.
+    unsafe { task_api::exit() }.code()
+}
+
+/// Has fn(arg) called at the calling task's end, however it ends, on its own stack; last asked, first called.
+///
+/// @param fn   The function. An exception that leaves it ends it alone.
+/// @param arg  Its argument.
+/// @return     GMP_OK or a code.
+/// @context task  @blocks never
+/// @errors  GMP_EPERM: outside a task. GMP_EINVAL: `fn` is NULL. GMP_ENOMEM.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_defer(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
+    let Some(f) = r#fn else { return GMP_EINVAL };
+    code(task_api::defer(f, arg))
+}

@@ -1,0 +1,104 @@
+//! Task classes: what another language's runtime supplies so that its tasks can be scheduled.
+//!
+//! Owns: the C shape of the table, which is that of `gmp_core::task::class::TaskClass` (checked below).
+
+use crate::boundary::input;
+use gmp_core::task::class::{TaskClass, EXCLUSIVE};
+use gmp_core::{Error, Result};
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::offset_of;
+
+/// A task class: what another language's runtime supplies so that its tasks can be scheduled (Python thread states, Lua
+/// states ...). Set all members (= {0} first); struct_size is sizeof(gmp_task_class_t). Any function may be NULL. The
+/// table must stay as it is until gmp_shutdown has returned: its address is the class, its contents are read at the
+/// first spawn.
+///
+/// The functions are called on the machine that leaves or enters the task, and none may wait in this library. machine_start,
+/// acquire, first_run, finish, release and machine_end are called on the machine's own stack and may block; switch_in on
+/// the entered task's stack; switch_out and may_migrate on the leaving task's stack: these must not block, nor call into
+/// this library. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
+/// what machine_start stored for that machine, `t` the task's class_data.
+#[repr(C)]
+pub struct gmp_task_class {
+    /// sizeof(gmp_task_class_t).
+    pub struct_size: usize,
+    /// For dumps; may be NULL.
+    pub name: *const c_char,
+    /// Handed to every function.
+    pub user: *mut c_void,
+    /// GMP_CLASS_* flags.
+    pub flags: u32,
+    /// Once per machine, before its first task of the class; what it stores in `*m_out` is the machine's `m`. A result
+    /// other than 0 makes the class's tasks fail on this machine with that code.
+    pub machine_start: Option<unsafe extern "C" fn(user: *mut c_void, m_out: *mut *mut c_void) -> c_int>,
+    /// Once per machine that machine_start was called on, before its thread ends.
+    pub machine_end: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
+    /// GMP_CLASS_EXCLUSIVE: this machine now holds the class's token ...
+    pub acquire: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
+    /// ... and gives it up (nothing to run, or others have waited).
+    pub release: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
+    /// Before the task's first instruction, with the stack it will have. A result other than 0: the task ends without
+    /// having run, and its join answers that code (make it negative).
+    pub first_run: Option<
+        unsafe extern "C" fn(
+            user: *mut c_void,
+            m: *mut c_void,
+            t: *mut c_void,
+            stack_low: *mut c_void,
+            stack_size: usize,
+        ) -> c_int,
+    >,
+    /// The task goes on on this machine: at its start and after each park.
+    pub switch_in: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
+    /// The task leaves this machine: at each park and at its end.
+    pub switch_out: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
+    /// After the task's last instruction, off its stack.
+    pub finish: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
+    /// At a park: may the task resume on another thread? NULL: yes.
+    pub may_migrate: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void, sp: *const c_void) -> c_int>,
+    /// The monitor asks of a running task, from its own thread. Not called in version 0.1.
+    pub is_blocked: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void) -> c_int>,
+    /// The task was cancelled. Not called in version 0.1.
+    pub cancel: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void)>,
+}
+
+/// See struct gmp_task_class.
+pub type gmp_task_class_t = gmp_task_class;
+
+/// Class flag: one task of the class runs at a time (a GIL). The token's holder runs its tasks back to back; others wait
+/// in a queue, so that no machine ever blocks for the token.
+pub const GMP_CLASS_EXCLUSIVE: u32 = 1u32;
+
+const _: () = {
+    assert!(GMP_CLASS_EXCLUSIVE == EXCLUSIVE);
+    assert!(size_of::<gmp_task_class>() == size_of::<TaskClass>());
+    assert!(offset_of!(gmp_task_class, user) == offset_of!(TaskClass, user));
+    assert!(offset_of!(gmp_task_class, flags) == offset_of!(TaskClass, flags));
+    assert!(offset_of!(gmp_task_class, machine_start) == offset_of!(TaskClass, machine_start));
+    assert!(offset_of!(gmp_task_class, machine_end) == offset_of!(TaskClass, machine_end));
+    assert!(offset_of!(gmp_task_class, acquire) == offset_of!(TaskClass, acquire));
+    assert!(offset_of!(gmp_task_class, release) == offset_of!(TaskClass, release));
+    assert!(offset_of!(gmp_task_class, first_run) == offset_of!(TaskClass, first_run));
+    assert!(offset_of!(gmp_task_class, switch_in) == offset_of!(TaskClass, switch_in));
+    assert!(offset_of!(gmp_task_class, switch_out) == offset_of!(TaskClass, switch_out));
+    assert!(offset_of!(gmp_task_class, finish) == offset_of!(TaskClass, finish));
+    assert!(offset_of!(gmp_task_class, may_migrate) == offset_of!(TaskClass, may_migrate));
+    assert!(offset_of!(gmp_task_class, is_blocked) == offset_of!(TaskClass, is_blocked));
+    assert!(offset_of!(gmp_task_class, cancel) == offset_of!(TaskClass, cancel));
+};
+
+/// The core's view of a table; None for NULL.
+///
+/// # Safety
+/// `class` is null or names a table.
+pub(crate) unsafe fn table(class: *const gmp_task_class_t) -> Result<Option<*const TaskClass>> {
+    if class.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let known = unsafe { input(class) }?;
+    if known.flags & !GMP_CLASS_EXCLUSIVE != 0 {
+        return Err(Error::Invalid);
+    }
+    Ok(Some(class.cast()))
+}
