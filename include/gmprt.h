@@ -1,0 +1,965 @@
+/* gmprt.h: tasks, machines, processors (Go's G/M/P concurrency) for C and C++.
+ * Generated from gmp-capi by cbindgen; do not edit. `make header` makes it anew.
+ *
+ * Rules that hold for every function:
+ *  - Result: 0 or a count on success, a negative GMP_E* code on failure. Nothing is reported through errno.
+ *    `errno` as a task last left it is preserved across every call that switches tasks.
+ *  - Out-parameters come last and are written only on success.
+ *  - NULL where an object is required gives GMP_EINVAL.
+ *  - Whatever may wait takes a deadline (gmp_time_t). What can be done without waiting is done, whatever the deadline.
+ *  - Whatever waits parks the calling task; a thread that is no task it blocks, with the same result. Every
+ *    function may be called from any thread, also before gmp_start, unless its @context says otherwise.
+ *  - Sync objects are plain structs: all-zero is ready to use. They must not be moved or copied while in use.
+ *  - Structs that may grow start with struct_size; fill them with their _init function.
+ *
+ * @context says who may call: a task, a foreign thread (one that the runtime did not make), or any.
+ * @blocks says who waits, or "never". @errors lists the codes. @since is the version that brought the function. */
+
+#ifndef GMPRT_H
+#define GMPRT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Success.
+ */
+#define GMP_OK 0
+
+/**
+ * Not allowed here, for example outside a task. Codes from here to GMP_ECANCELED are errno values (Linux numbers),
+ * negated; any other negative value above -4096 is an errno of the system's, passed on as it came.
+ */
+#define GMP_EPERM (0 - 1)
+
+/**
+ * There is no such thing.
+ */
+#define GMP_ENOENT (0 - 2)
+
+/**
+ * Not an open file descriptor.
+ */
+#define GMP_EBADF (0 - 9)
+
+/**
+ * It would have to wait, and was told not to (GMP_NOWAIT); or a resource is short for now.
+ */
+#define GMP_EAGAIN (0 - 11)
+
+/**
+ * Memory or address space is exhausted.
+ */
+#define GMP_ENOMEM (0 - 12)
+
+/**
+ * In use, for example a runtime that runs already.
+ */
+#define GMP_EBUSY (0 - 16)
+
+/**
+ * An argument makes no sense, or the handle is stale.
+ */
+#define GMP_EINVAL (0 - 22)
+
+/**
+ * The other side is gone.
+ */
+#define GMP_EPIPE (0 - 32)
+
+/**
+ * Waiting could never end.
+ */
+#define GMP_EDEADLK (0 - 35)
+
+/**
+ * This version, build or kernel cannot do it.
+ */
+#define GMP_ENOTSUP (0 - 95)
+
+/**
+ * The deadline passed.
+ */
+#define GMP_ETIMEDOUT (0 - 110)
+
+/**
+ * The wait was ended by cancellation, and has had no effect.
+ */
+#define GMP_ECANCELED (0 - 125)
+
+/**
+ * The channel is closed. Codes of our own start here and go down.
+ */
+#define GMP_ECLOSED (0 - 4097)
+
+/**
+ * The runtime is shutting down or stopped.
+ */
+#define GMP_ESTOPPED (0 - 4098)
+
+/**
+ * The task ended by a C++ exception, a Rust panic or gmp_exit. (Any function may answer it for a mistake inside the
+ * library that was caught at its boundary; the message is on stderr.)
+ */
+#define GMP_EPANIC (0 - 4099)
+
+/**
+ * The object is not in a state that allows this: a negative wait group, an unpaired gmp_blocking_exit.
+ */
+#define GMP_EMISUSE (0 - 4100)
+
+/**
+ * The object belongs to the parent of a fork.
+ */
+#define GMP_EFORKED (0 - 4101)
+
+/**
+ * The interface that this header describes: major << 16 | minor; 0.1 now. Minor versions only add.
+ */
+#define GMP_ABI_VERSION 1u
+
+/**
+ * Configuration flag: install the (chaining) SIGSEGV reporter for stack overflow. Version 0.1 answers GMP_ENOTSUP.
+ */
+#define GMP_CONFIG_OVERFLOW_HANDLER 1u
+
+/**
+ * Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
+ */
+#define GMP_CONFIG_DEADLOCK_ABORT 2u
+
+/**
+ * Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
+ */
+#define GMP_SPAWN_STICKY 1u
+
+/**
+ * Spawn flag, a hint: the task is expected to block in the kernel, and never delays its neighbours.
+ */
+#define GMP_SPAWN_BLOCKING 2u
+
+/**
+ * Class flag: one task of the class runs at a time (a GIL). The token's holder runs its tasks back to back; others wait
+ * in a queue, so that no machine ever blocks for the token.
+ */
+#define GMP_CLASS_EXCLUSIVE 1u
+
+/**
+ * A context. Version 0.1 has none: only NULL can be given.
+ */
+struct gmp_ctx;
+
+/**
+ * A task's handle. It carries a generation: one that was joined or freed answers GMP_EINVAL, one of a fork's parent
+ * GMP_EFORKED. Every handle is used up by one gmp_join or gmp_task_free.
+ *
+ * Tasks: any call of this header that may wait, and gmp_yield, may continue the task on another thread. So a task must
+ * not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
+ * variable, &errno. `errno` itself follows the task, as do floating-point modes and C++ exceptions.
+ */
+struct gmp_task;
+
+/**
+ * A moment, in nanoseconds on CLOCK_MONOTONIC. A function that may wait takes one as its deadline: from that moment on
+ * it does not wait any longer and answers GMP_ETIMEDOUT. What can be done without waiting is done whatever the
+ * deadline. A negative one has passed; GMP_NOWAIT and GMP_FOREVER are special.
+ */
+typedef int64_t gmp_time_t;
+
+/**
+ * What a runtime is started with; fill it with gmp_config_init. There is one runtime a process. It starts by itself,
+ * with defaults, at the first call that needs it; gmp_start starts it with settings of your own. After gmp_shutdown it
+ * can be started again. In the child of a fork it starts afresh at first use.
+ */
+struct gmp_config {
+  /**
+   * The size of the struct as the caller knows it.
+   */
+  size_t struct_size;
+  /**
+   * Processors: how many tasks run at the same time. 0: the environment's GMP_MAXPROCS, else the CPUs allowed by
+   * affinity and cgroup quota, followed while running.
+   */
+  int32_t max_procs;
+  /**
+   * Most threads. 0: 10000. At the cap work queues; the process is never killed.
+   */
+  int32_t max_threads;
+  /**
+   * Bytes of stack that a task may use, rounded up to a size class. 0: 192 KiB.
+   */
+  size_t stack_size;
+  /**
+   * 0: normal. Else repeatable scheduling on one processor, seeded with this.
+   */
+  uint64_t sched_seed;
+  /**
+   * GMP_CONFIG_* flags.
+   */
+  uint32_t flags;
+};
+
+/**
+ * See struct gmp_config.
+ */
+typedef struct gmp_config gmp_config_t;
+
+/**
+ * A function without result: the body of a task that nobody asks, a deferred call.
+ */
+typedef void (*gmp_fn_t)(void *arg);
+
+/**
+ * See struct gmp_ctx.
+ */
+typedef struct gmp_ctx gmp_ctx_t;
+
+/**
+ * A task class: what another language's runtime supplies so that its tasks can be scheduled (Python thread states, Lua
+ * states ...). Set all members (= {0} first); struct_size is sizeof(gmp_task_class_t). Any function may be NULL. The
+ * table must stay as it is until gmp_shutdown has returned: its address is the class, its contents are read at the
+ * first spawn.
+ *
+ * The functions are called on the machine that leaves or enters the task, and none may wait in this library. machine_start,
+ * acquire, first_run, finish, release and machine_end are called on the machine's own stack and may block; switch_in on
+ * the entered task's stack; switch_out and may_migrate on the leaving task's stack: these must not block, nor call into
+ * this library. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
+ * what machine_start stored for that machine, `t` the task's class_data.
+ */
+struct gmp_task_class {
+  /**
+   * sizeof(gmp_task_class_t).
+   */
+  size_t struct_size;
+  /**
+   * For dumps; may be NULL.
+   */
+  const char *name;
+  /**
+   * Handed to every function.
+   */
+  void *user;
+  /**
+   * GMP_CLASS_* flags.
+   */
+  uint32_t flags;
+  /**
+   * Once per machine, before its first task of the class; what it stores in `*m_out` is the machine's `m`. A result
+   * other than 0 makes the class's tasks fail on this machine with that code.
+   */
+  int (*machine_start)(void *user, void **m_out);
+  /**
+   * Once per machine that machine_start was called on, before its thread ends.
+   */
+  void (*machine_end)(void *user, void *m);
+  /**
+   * GMP_CLASS_EXCLUSIVE: this machine now holds the class's token ...
+   */
+  void (*acquire)(void *user, void *m);
+  /**
+   * ... and gives it up (nothing to run, or others have waited).
+   */
+  void (*release)(void *user, void *m);
+  /**
+   * Before the task's first instruction, with the stack it will have. A result other than 0: the task ends without
+   * having run, and its join answers that code (make it negative).
+   */
+  int (*first_run)(void *user, void *m, void *t, void *stack_low, size_t stack_size);
+  /**
+   * The task goes on on this machine: at its start and after each park.
+   */
+  void (*switch_in)(void *user, void *m, void *t);
+  /**
+   * The task leaves this machine: at each park and at its end.
+   */
+  void (*switch_out)(void *user, void *m, void *t);
+  /**
+   * After the task's last instruction, off its stack.
+   */
+  void (*finish)(void *user, void *m, void *t);
+  /**
+   * At a park: may the task resume on another thread? NULL: yes.
+   */
+  int (*may_migrate)(void *user, void *t, const void *sp);
+  /**
+   * The monitor asks of a running task, from its own thread. Not called in version 0.1.
+   */
+  int (*is_blocked)(void *user, void *t);
+  /**
+   * The task was cancelled. Not called in version 0.1.
+   */
+  void (*cancel)(void *user, void *t);
+};
+
+/**
+ * See struct gmp_task_class.
+ */
+typedef struct gmp_task_class gmp_task_class_t;
+
+/**
+ * What gmp_spawn can be told about a task; fill it with gmp_spawn_opts_init.
+ */
+struct gmp_spawn_opts {
+  /**
+   * The size of the struct as the caller knows it.
+   */
+  size_t struct_size;
+  /**
+   * Shown in dumps and traces; copied, at most 255 bytes of it. NULL: none.
+   */
+  const char *name;
+  /**
+   * Bytes of stack that the task may use, rounded up to a size class (48 KiB, 192 KiB, 960 KiB, 1984 KiB, 8128 KiB).
+   * 0: the runtime's default.
+   */
+  size_t stack_size;
+  /**
+   * GMP_SPAWN_* flags.
+   */
+  uint32_t flags;
+  /**
+   * The task's context; NULL: the spawner's. Version 0.1 answers GMP_ENOTSUP to others.
+   */
+  gmp_ctx_t *ctx;
+  /**
+   * The task's class; NULL: a plain C task.
+   */
+  const gmp_task_class_t *task_class;
+  /**
+   * The task's own pointer, handed to the class's functions.
+   */
+  void *class_data;
+};
+
+/**
+ * See struct gmp_spawn_opts.
+ */
+typedef struct gmp_spawn_opts gmp_spawn_opts_t;
+
+/**
+ * The body of a task. Its result goes to whoever joins the task. A C++ exception or Rust panic that leaves it ends the
+ * task, and its join answers GMP_EPANIC.
+ */
+typedef void *(*gmp_task_fn_t)(void *arg);
+
+/**
+ * See struct gmp_task.
+ */
+typedef struct gmp_task gmp_task_t;
+
+/**
+ * A key of task-local values, as pthread_key_t is of thread-local ones; works on plain threads too. Keys are never
+ * freed; a process can have 1024. All-zero is no key.
+ */
+struct gmp_key {
+  /**
+   * The library's business.
+   */
+  uint32_t opaque;
+};
+
+/**
+ * See struct gmp_key.
+ */
+typedef struct gmp_key gmp_key_t;
+
+/**
+ * A wait group: a count of things under way, and those who wait for it to become zero. All-zero is ready to use: no
+ * init, no destroy. It must not be moved or copied while in use. It may be used again, or its memory freed, as soon as
+ * gmp_wg_wait has returned, although the last gmp_wg_done may still be returning. Count up before what is counted
+ * starts, not in it. Tasks and threads may use one together.
+ */
+struct gmp_wg {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[2];
+};
+
+/**
+ * See struct gmp_wg.
+ */
+typedef struct gmp_wg gmp_wg_t;
+
+/**
+ * Counters since the runtime's start, and levels now. The levels are exact when the runtime is at rest. Later versions
+ * add members at the end.
+ */
+struct gmp_stats {
+  /**
+   * The size of the struct as the caller knows it.
+   */
+  size_t struct_size;
+  /**
+   * Tasks started.
+   */
+  uint64_t tasks_created;
+  /**
+   * Tasks ended.
+   */
+  uint64_t tasks_ended;
+  /**
+   * Times that a machine went on with another task.
+   */
+  uint64_t switches;
+  /**
+   * Times that a processor took tasks from another's queue.
+   */
+  uint64_t steals;
+  /**
+   * Times that a task parked ...
+   */
+  uint64_t parks;
+  /**
+   * ... and was made ready again.
+   */
+  uint64_t wakes;
+  /**
+   * Processors handed on because their task was in gmp_blocking_enter ... gmp_blocking_exit.
+   */
+  uint64_t handoffs;
+  /**
+   * Processors taken from code that blocked unannounced.
+   */
+  uint64_t retakes_blocked;
+  /**
+   * Processors taken from code that ran too long.
+   */
+  uint64_t retakes_running;
+  /**
+   * Times that the kernel was asked for ready descriptors.
+   */
+  uint64_t polls;
+  /**
+   * Timers that fired.
+   */
+  uint64_t timers_fired;
+  /**
+   * Times that work had to queue because max_threads was reached, or the system gave no thread.
+   */
+  uint64_t thread_limit_hits;
+  /**
+   * Deadlocks reported.
+   */
+  uint64_t deadlocks;
+  /**
+   * Tasks that wait for a processor.
+   */
+  int64_t tasks_runnable;
+  /**
+   * Tasks that run.
+   */
+  int64_t tasks_running;
+  /**
+   * Tasks in a declared blocking section.
+   */
+  int64_t tasks_blocked;
+  /**
+   * Tasks that wait for something.
+   */
+  int64_t tasks_parked;
+  /**
+   * Timers set.
+   */
+  int64_t timers_pending;
+  /**
+   * Tasks that wait for a descriptor.
+   */
+  int64_t poll_waiters;
+  /**
+   * Processors.
+   */
+  int32_t procs;
+  /**
+   * Processors with nothing to run.
+   */
+  int32_t procs_idle;
+  /**
+   * Threads that run tasks.
+   */
+  int32_t threads;
+  /**
+   * Threads that sleep.
+   */
+  int32_t threads_idle;
+  /**
+   * Threads that look for work.
+   */
+  int32_t threads_searching;
+  /**
+   * The most threads there were.
+   */
+  int32_t threads_peak;
+  /**
+   * Address space reserved for stacks, in bytes.
+   */
+  uint64_t stack_bytes_reserved;
+  /**
+   * Memory that stacks take up, in bytes.
+   */
+  uint64_t stack_bytes_resident;
+};
+
+/**
+ * See struct gmp_stats.
+ */
+typedef struct gmp_stats gmp_stats_t;
+
+/**
+ * The deadline that never waits: the answer is GMP_EAGAIN where the call would have to.
+ */
+#define GMP_NOWAIT (gmp_time_t)0
+
+/**
+ * The deadline that never comes.
+ */
+#define GMP_FOREVER INT64_MAX
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * What a code means, in a few English words.
+ *
+ * @param code  Any result of a function of this header.
+ * @return      A text that stays valid for ever; never NULL, also for unknown codes.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+const char *gmp_strerror(int code);
+
+/**
+ * The name of a code: "GMP_ECLOSED", or the errno's name ("EMFILE") for one that was passed on.
+ *
+ * @param code  Any result of a function of this header.
+ * @return      A text that stays valid for ever; never NULL, also for unknown codes.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+const char *gmp_errname(int code);
+
+/**
+ * Now.
+ *
+ * @return  Nanoseconds on CLOCK_MONOTONIC.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_time_t gmp_now(void);
+
+/**
+ * The deadline `ns` nanoseconds from now: gmp_now() + ns, without overflow.
+ *
+ * @param ns  Nanoseconds; negative for the past.
+ * @return    A deadline. It is never GMP_NOWAIT; GMP_FOREVER for an `ns` beyond the clock's end.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_time_t gmp_after_ns(int64_t ns);
+
+/**
+ * The interface of the library in use: compare it with GMP_ABI_VERSION, which is that of the header.
+ *
+ * @return  major << 16 | minor.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+uint32_t gmp_abi_version(void);
+
+/**
+ * The library's version, like "0.1.0".
+ *
+ * @return  A text that stays valid for ever.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+const char *gmp_version_string(void);
+
+/**
+ * Fills `cfg` with the defaults. Always called with sizeof(gmp_config_t), so that the library knows which members the
+ * caller's header has.
+ *
+ * @param cfg          The struct to fill.
+ * @param struct_size  Its size in bytes.
+ * @return             GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `cfg` is NULL, or the size is smaller than in version 0.1 or greater than 4096.
+ * @since   0.1
+ */
+int gmp_config_init(gmp_config_t *cfg, size_t struct_size);
+
+/**
+ * Starts the runtime. Calling it is optional.
+ *
+ * @param cfg  The settings; NULL for the defaults.
+ * @return     GMP_OK or a code.
+ * @context any thread or task  @blocks the thread, shortly, while threads are created
+ * @errors  GMP_EBUSY: it runs already (also while a shutdown is waiting). GMP_EINVAL: a setting is negative, a stack
+ *          size too large, a flag unknown, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
+ *          GMP_EAGAIN: the system gives no thread. GMP_ENOMEM. On failure nothing is left behind.
+ * @since   0.1
+ */
+int gmp_start(const gmp_config_t *cfg);
+
+/**
+ * Runs fn(arg) as a task and returns when it has ended. Tasks that it started may still be going: gmp_wait_idle waits
+ * for those. Called by a task it is gmp_spawn and gmp_join.
+ *
+ * @param fn   What the task runs.
+ * @param arg  Its argument.
+ * @return     GMP_OK or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EINVAL: `fn` is NULL. GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_ENOMEM, GMP_ESTOPPED,
+ *          GMP_EAGAIN as gmp_go: nothing ran.
+ * @since   0.1
+ */
+int gmp_run(gmp_fn_t fn, void *arg);
+
+/**
+ * Waits until no task is left.
+ *
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK (also when nothing was ever started) or a code.
+ * @context foreign thread  @blocks the thread
+ * @errors  GMP_EAGAIN: a task is left, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_EDEADLK: called
+ *          by a task, which would wait for itself.
+ * @since   0.1
+ */
+int gmp_wait_idle(gmp_time_t deadline);
+
+/**
+ * Stops the runtime: refuses new tasks (GMP_ESTOPPED), waits until no task is left, then ends and joins every thread.
+ * After that it can be started again by gmp_start, and by nothing else.
+ *
+ * @param deadline  Until when to wait for tasks: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK (also when nothing runs) or a code.
+ * @context foreign thread  @blocks the thread
+ * @errors  GMP_EAGAIN or GMP_ETIMEDOUT: tasks are left. It stays refusing, and calling again goes on waiting.
+ *          GMP_EDEADLK: called by a task; nothing happened.
+ * @since   0.1
+ */
+int gmp_shutdown(gmp_time_t deadline);
+
+/**
+ * The number of processors; sets it when `n` > 0, which also ends the following of the CPUs allowed. Takes effect while
+ * tasks run, in both directions.
+ *
+ * @param n  How many there shall be (at most 4096 are made); 0 or less only asks.
+ * @return   The number before the call, or a code.
+ * @context any thread or task  @blocks the thread, shortly
+ * @errors  GMP_ESTOPPED: `n` > 0 after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be started for it.
+ * @since   0.1
+ */
+int gmp_max_procs(int n);
+
+/**
+ * The number of processors that 0 in the configuration would give now: GMP_MAXPROCS, else the CPUs allowed by affinity
+ * and the cgroup quotas of every ancestor. (For tests: GMP_TEST_CGROUP=DIR and GMP_TEST_NCPU=N take the place of what
+ * the system says.)
+ *
+ * @return  At least 1.
+ * @context any thread or task  @blocks the thread, while files of the system are read  @errors none  @since 0.1
+ */
+int gmp_max_procs_default(void);
+
+/**
+ * Sets the most threads there may be. Below what is in use it takes effect as threads end; at the cap work queues.
+ *
+ * @param n  At least 1.
+ * @return   The number before the call, or a code.
+ * @context any thread or task  @blocks the thread, shortly
+ * @errors  GMP_EINVAL: `n` < 1. GMP_ESTOPPED: after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be
+ *          started for it.
+ * @since   0.1
+ */
+int gmp_set_max_threads(int n);
+
+/**
+ * The CPUs that the process may run on (by affinity).
+ *
+ * @return  At least 1.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+int gmp_num_cpu(void);
+
+/**
+ * The number of live tasks: started, and not ended. Exact when nothing changes it meanwhile.
+ *
+ * @return  0 or more; 0 when no runtime runs.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+int64_t gmp_num_tasks(void);
+
+/**
+ * Starts fn(arg) as a task of its own, and forgets it.
+ *
+ * @param fn   What the task runs.
+ * @param arg  Its argument.
+ * @return     GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `fn` is NULL. GMP_ENOMEM: no memory or address space for another task. GMP_ESTOPPED: after
+ *          gmp_shutdown has begun. GMP_EAGAIN: the runtime had to be started, and the system gives no thread. Nothing
+ *          was started then.
+ * @since   0.1
+ */
+int gmp_go(gmp_fn_t fn, void *arg);
+
+/**
+ * Fills `opts` with the defaults. Always called with sizeof(gmp_spawn_opts_t).
+ *
+ * @param opts         The struct to fill.
+ * @param struct_size  Its size in bytes.
+ * @return             GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `opts` is NULL, or the size is smaller than in version 0.1 or greater than 4096.
+ * @since   0.1
+ */
+int gmp_spawn_opts_init(gmp_spawn_opts_t *opts, size_t struct_size);
+
+/**
+ * Starts fn(arg) as a task.
+ *
+ * @param fn        What the task runs.
+ * @param arg       Its argument.
+ * @param opts      What else; NULL for nothing else.
+ * @param task_out  The handle is written here on success, before this returns but maybe after the task has begun. NULL:
+ *                  the task is detached, there is no handle.
+ * @return          GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
+ *          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY, a context. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+ *          gmp_go. Nothing was started then.
+ * @since   0.1
+ */
+int gmp_spawn(gmp_task_fn_t fn, void *arg, const gmp_spawn_opts_t *opts, gmp_task_t **task_out);
+
+/**
+ * Waits for a task's end and takes its result. A task that has not started may run right here, on the joiner's stack.
+ *
+ * @param task        The handle. On GMP_OK, GMP_EPANIC and the code of a class's first_run it is used up.
+ * @param deadline    Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @param result_out  The task's result is written here on success; may be NULL.
+ * @return            GMP_OK or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
+ *          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
+ *          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+ * @since   0.1
+ */
+int gmp_join(gmp_task_t *task, gmp_time_t deadline, void **result_out);
+
+/**
+ * Detaches a task: uses the handle up; the task goes on.
+ *
+ * @param task  The handle.
+ * @return      GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: NULL, a stale handle, or somebody joins it. GMP_EFORKED: a task of a fork's parent.
+ * @since   0.1
+ */
+int gmp_task_free(gmp_task_t *task);
+
+/**
+ * The id of a task: unique in this runtime's life, never 0.
+ *
+ * @param task  The handle.
+ * @return      The id; 0 for NULL and for a stale handle.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+uint64_t gmp_task_id(const gmp_task_t *task);
+
+/**
+ * The id of the calling task.
+ *
+ * @return  The id; 0 outside a task.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+uint64_t gmp_self_id(void);
+
+/**
+ * Lets other tasks go first. Outside a task it is sched_yield.
+ *
+ * @context any thread or task  @blocks the task, while others go first  @errors none  @since 0.1
+ */
+void gmp_yield(void);
+
+/**
+ * For long computations, every few microseconds or so: lets others go first if they have waited long enough, and costs
+ * two loads if not.
+ *
+ * @return  GMP_OK.
+ * @context any thread or task  @blocks the task, while others go first
+ * @errors  GMP_ECANCELED: the task was cancelled (not in version 0.1).
+ * @since   0.1
+ */
+int gmp_checkpoint(void);
+
+/**
+ * Sleeps for at least `ns` nanoseconds.
+ *
+ * @param ns  Nanoseconds; for 0 and less it returns at once.
+ * @return    GMP_OK or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task was cancelled (not in version 0.1).
+ * @since   0.1
+ */
+int gmp_sleep(int64_t ns);
+
+/**
+ * Ends the calling task now: its deferred calls run, last first, then its join answers GMP_EPANIC. Frames are left
+ * without unwinding: no C++ destructor runs. In a deferred call it ends that call.
+ *
+ * @return  Only a code.
+ * @context task  @blocks never
+ * @errors  GMP_EPERM: outside a task, or between gmp_blocking_enter and gmp_blocking_exit.
+ * @since   0.1
+ */
+int gmp_exit(void);
+
+/**
+ * Has fn(arg) called at the calling task's end, however it ends, on its own stack; last asked, first called.
+ *
+ * @param fn   The function. An exception that leaves it ends it alone.
+ * @param arg  Its argument.
+ * @return     GMP_OK or a code.
+ * @context task  @blocks never
+ * @errors  GMP_EPERM: outside a task. GMP_EINVAL: `fn` is NULL. GMP_ENOMEM.
+ * @since   0.1
+ */
+int gmp_defer(gmp_fn_t fn, void *arg);
+
+/**
+ * Makes a key. Every task and thread has NULL under it.
+ *
+ * @param destroy  Called at the end of a task or thread with its value, unless that is NULL; may be NULL. A destructor
+ *                 that sets values again makes another round, four in all.
+ * @param key_out  The key is written here on success.
+ * @return         GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `key_out` is NULL. GMP_EAGAIN: there are 1024 keys already.
+ * @since   0.1
+ */
+int gmp_key_create(void (*destroy)(void *value), gmp_key_t *key_out);
+
+/**
+ * Sets the calling task's (or plain thread's) value under a key. The value before is not destroyed.
+ *
+ * @param key    The key.
+ * @param value  Any pointer.
+ * @return       GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: not a key. GMP_ENOMEM. GMP_EAGAIN: the thread has no room for thread-specific data.
+ * @since   0.1
+ */
+int gmp_local_set(gmp_key_t key, void *value);
+
+/**
+ * The calling task's (or plain thread's) value under a key.
+ *
+ * @param key  The key.
+ * @return     The value; NULL when none was set, and for what is no key.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+void *gmp_local_get(gmp_key_t key);
+
+/**
+ * Says that the calling task is about to call something that may block: its processor may go on with another machine.
+ * Costs a few nanoseconds. Blocking calls, section rules: gmp_blocking_enter and gmp_blocking_exit come in pairs on
+ * the same task, around ordinary code that must not call functions of this header that wait (one that parks the task
+ * ends the section). Code that blocks or spins without them is noticed and its processor handed on all the same; they
+ * only make it sooner.
+ *
+ * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: the task is in such a section already; nothing changed.
+ * @since   0.1
+ */
+int gmp_blocking_enter(void);
+
+/**
+ * Ends the section that gmp_blocking_enter began. The task may go on on another thread.
+ *
+ * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
+ * @context any thread or task  @blocks the task, while all processors are busy with others
+ * @errors  GMP_EMISUSE: the task is in no such section; nothing changed.
+ * @since   0.1
+ */
+int gmp_blocking_exit(void);
+
+/**
+ * Calls fn(arg) in such a section. Inside a section, or outside a task, it is a plain call.
+ *
+ * @param fn          The function; a C++ exception or Rust panic that leaves it ends here.
+ * @param arg         Its argument.
+ * @param result_out  Its result is written here on success; may be NULL.
+ * @return            GMP_OK or a code.
+ * @context any thread or task  @blocks what `fn` blocks
+ * @errors  GMP_EINVAL: `fn` is NULL. GMP_EPANIC: an exception left `fn`.
+ * @since   0.1
+ */
+int gmp_blocking_call(gmp_task_fn_t fn, void *arg, void **result_out);
+
+/**
+ * Changes the count by `n`; wakes whoever waits when it becomes zero.
+ *
+ * @param wg  The group.
+ * @param n   What to add, or to take away when negative.
+ * @return    GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: the count would become negative (or greater than 2^61 - 1); it is unchanged.
+ *          GMP_EINVAL: `wg` is NULL.
+ * @since   0.1
+ */
+int gmp_wg_add(gmp_wg_t *wg, int64_t n);
+
+/**
+ * Takes one away from the count: gmp_wg_add(wg, -1).
+ *
+ * @param wg  The group. It is not touched any more once the count is zero and a waiter may go on.
+ * @return    GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: the count is zero already. GMP_EINVAL: `wg` is NULL.
+ * @since   0.1
+ */
+int gmp_wg_done(gmp_wg_t *wg);
+
+/**
+ * Adds one to the count and starts fn(arg) as a detached task; its end, however it ends, takes the one away. On
+ * failure the count is as before.
+ *
+ * @param wg   The group.
+ * @param fn   What the task runs.
+ * @param arg  Its argument.
+ * @return     GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `wg` or `fn` is NULL. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as gmp_go; GMP_EMISUSE as gmp_wg_add.
+ * @since   0.1
+ */
+int gmp_wg_go(gmp_wg_t *wg, gmp_fn_t fn, void *arg);
+
+/**
+ * Waits until the count is zero.
+ *
+ * @param wg        The group.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: the count is not zero, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed.
+ *          GMP_ENOMEM: no room for a timer. GMP_EINVAL: `wg` is NULL.
+ * @since   0.1
+ */
+int gmp_wg_wait(gmp_wg_t *wg, gmp_time_t deadline);
+
+/**
+ * The numbers now; all zero when no runtime runs. Always called with sizeof(gmp_stats_t); what a newer header knows and
+ * the library does not is zero.
+ *
+ * @param stats        The struct to fill, struct_size included.
+ * @param struct_size  Its size in bytes.
+ * @return             GMP_OK or a code.
+ * @context any thread or task  @blocks the thread, for a short lock
+ * @errors  GMP_EINVAL: `stats` is NULL, or the size is smaller than in version 0.1 or greater than 4096.
+ * @since   0.1
+ */
+int gmp_stats(gmp_stats_t *stats, size_t struct_size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* GMPRT_H */
