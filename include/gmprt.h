@@ -508,7 +508,7 @@ typedef struct gmp_stats gmp_stats_t;
 /**
  * The deadline that never waits: the answer is GMP_EAGAIN where the call would have to.
  */
-#define GMP_NOWAIT (gmp_time_t)0
+#define GMP_NOWAIT ((gmp_time_t)1 - 1)
 
 /**
  * The deadline that never comes.
@@ -814,7 +814,7 @@ int gmp_exit(void);
 /**
  * Has fn(arg) called at the calling task's end, however it ends, on its own stack; last asked, first called.
  *
- * @param fn   The function. An exception that leaves it ends it alone.
+ * @param fn   The function. If it leaves by an exception or gmp_exit, the others still run, and the task ended so.
  * @param arg  Its argument.
  * @return     GMP_OK or a code.
  * @context task  @blocks never

@@ -8,11 +8,12 @@ use crate::task::gmp_task_fn_t;
 use gmp_core::blocking;
 use std::ffi::{c_int, c_void};
 
-/// Says that the calling task is about to call something that may block: its processor may go on with another machine.
-/// Costs a few nanoseconds. Blocking calls, section rules: gmp_blocking_enter and gmp_blocking_exit come in pairs on
-/// the same task, around ordinary code that must not call functions of this header that wait (one that parks the task
-/// ends the section). Code that blocks or spins without them is noticed and its processor handed on all the same; they
-/// only make it sooner.
+/// Begins a blocking section: the calling task is about to call something that may block, and its processor may go on
+/// with another machine. Costs a few nanoseconds.
+///
+/// Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
+/// parks the task ends the section. Code that blocks or spins without them is noticed and its processor handed on all
+/// the same; they only make it sooner.
 ///
 /// @return  GMP_OK; outside a task GMP_OK, and nothing happens.
 /// @context any thread or task  @blocks never

@@ -6,6 +6,8 @@ use crate::errno;
 use gmp_core::Error;
 use std::ffi::{c_char, c_int, CStr};
 
+// The negative ones are written as differences: the macros made of them then have parentheses around them.
+
 /// Success.
 pub const GMP_OK: c_int = 0;
 

@@ -313,7 +313,7 @@ pub unsafe extern "C-unwind" fn gmp_exit() -> c_int {
 
 /// Has fn(arg) called at the calling task's end, however it ends, on its own stack; last asked, first called.
 ///
-/// @param fn   The function. An exception that leaves it ends it alone.
+/// @param fn   The function. If it leaves by an exception or gmp_exit, the others still run, and the task ended so.
 /// @param arg  Its argument.
 /// @return     GMP_OK or a code.
 /// @context task  @blocks never

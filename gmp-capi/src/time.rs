@@ -9,8 +9,9 @@ use gmp_core::time;
 /// deadline. A negative one has passed; GMP_NOWAIT and GMP_FOREVER are special.
 pub type gmp_time_t = i64;
 
+// A sum, so that the macro made of it has parentheses around it.
 /// The deadline that never waits: the answer is GMP_EAGAIN where the call would have to.
-pub const GMP_NOWAIT: gmp_time_t = 0 as gmp_time_t;
+pub const GMP_NOWAIT: gmp_time_t = 1 as gmp_time_t - 1;
 
 /// The deadline that never comes.
 pub const GMP_FOREVER: gmp_time_t = i64::MAX;

@@ -30,6 +30,9 @@ pub fn find(s: &Shared, handle: Handle) -> Result<&Task> {
 #[inline(always)]
 pub fn join_task(i: Inside, handle: Handle, deadline: i64) -> Result<*mut c_void> {
     let t = find(i.s(), handle)?;
+    if std::ptr::eq(park::me(i), t) {
+        return Err(Error::Deadlock);
+    }
     match t.join.look() {
         Seen::Taken => return Err(Error::Invalid),
         // SAFETY: ended, and ours: the handle is the caller's.

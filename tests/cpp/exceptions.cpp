@@ -46,6 +46,7 @@ SCENARIO(exception_that_leaves_a_task_is_epanic_and_the_process_goes_on) {
     CHECK_IDLE();
     CHECK_OK(gmp_wg_go(&gate, throws_plainly, nullptr));
     CHECK_OK(gmp_wg_wait(&gate, SOON())); // an exception is an end, too
+    CHECK_IDLE();
     CHECK_EQ(check_stats().tasks_created, check_stats().tasks_ended);
 }
 
@@ -81,6 +82,46 @@ void *joins_throwers(void *arg) {
 SCENARIO(exception_of_a_task_joined_in_place_does_not_reach_its_joiner) {
     check_start(1);
     CHECK_OK(join_one(joins_throwers, nullptr));
+}
+
+namespace {
+
+void throw_while_deferred(void *) { throw 1; }
+
+void *defers_a_thrower(void *arg) {
+    CHECK_OK(gmp_defer(count, nullptr));
+    CHECK_OK(gmp_defer(throw_while_deferred, nullptr));
+    CHECK_OK(gmp_defer(count, nullptr));
+    return arg;
+}
+
+void *throws_and_defers_a_thrower(void *arg) {
+    defers_a_thrower(arg);
+    return throws(arg);
+}
+
+void defers_and_exits(void *arg) {
+    defers_a_thrower(arg);
+    gmp_exit();
+}
+
+void join_them(void *) {
+    CHECK_CODE(join_one(defers_a_thrower, nullptr), GMP_EPANIC); // in place
+    CHECK_CODE(join_one(throws_and_defers_a_thrower, nullptr), GMP_EPANIC);
+}
+
+}  // namespace
+
+SCENARIO(exception_out_of_a_deferred_call_is_epanic_and_the_others_still_run) {
+    CHECK_CODE(join_one(defers_a_thrower, nullptr), GMP_EPANIC);
+    CHECK_EQ(ended.load(), 2);
+    CHECK_CODE(join_one(throws_and_defers_a_thrower, nullptr), GMP_EPANIC);
+    CHECK_EQ(ended.load(), 4);
+    CHECK_CODE(gmp_run(defers_and_exits, nullptr), GMP_EPANIC);
+    CHECK_EQ(ended.load(), 6);
+    CHECK_OK(gmp_run(join_them, nullptr));
+    CHECK_EQ(ended.load(), 10);
+    CHECK_OK(join_one(returns, nullptr));
 }
 
 namespace {

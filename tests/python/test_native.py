@@ -107,20 +107,37 @@ def test_wrong_arguments_of_go_native():
             gmp_py.go_native(1, wrong)
 
 
-def test_a_native_task_may_call_into_python(native):
+def test_a_native_task_may_call_into_python_but_not_wait_there(native):
+    ended = gmp_py.go(int, "3")
+    ended.join()
+    waiting = gmp_py.go(gmp_py.sleep, 0.2)
+    enters = [
+        gmp_py.yield_,
+        gmp_py.checkpoint,
+        gmp_py.max_procs,
+        waiting.join,
+        lambda: gmp_py.sleep(0.001),
+        lambda: gmp_py.go(int),
+        lambda: gmp_py.go_native(address(native.add_one)),
+        lambda: gmp_py.run(int),
+    ]
     calls = []
 
     @ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
     def callback(value):
-        calls.append((value, gmp_py.current()))
-        gmp_py.yield_()
-        gmp_py.sleep(0.001)
-        assert gmp_py.go(int, "3").join() == 3
+        refused = 0
+        for call in enters:
+            try:
+                call()
+            except gmp_py.Misuse:
+                refused += 1
+        calls.append((value, gmp_py.current(), ended.join(), refused))
         return value + 1
 
     tasks = [gmp_py.go_native(address(native.call_back), address(callback)) for _ in range(5)]
     assert [task.join() for task in tasks] == [8] * 5
-    assert calls == [(7, None)] * 5
+    assert calls == [(7, None, 3, len(enters))] * 5
+    waiting.join()
 
 
 COMPARE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))

@@ -84,7 +84,8 @@ TYPED = """
 import gmp_py
 from typing import assert_type
 
-def f(n: int, s: str) -> bytes: ...
+def f(n: int, s: str) -> bytes:
+    return s.encode() * n
 
 task = gmp_py.go(f, 1, "x", name="n")
 assert_type(task.join(), bytes)

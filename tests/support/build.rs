@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::{root, scratch};
+use crate::root;
 
 /// The language that a source is compiled as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,8 @@ pub fn build(name: &str, sources: &[PathBuf], flags: &[&str]) -> Result<PathBuf,
     command.arg(format!("-L{}", lib.display())).arg(format!("-Wl,-rpath,{}", lib.display())).arg("-lgmp");
     command.args(flags);
 
-    let out = scratch().join("programs").join(name.replace('/', "-"));
+    // Beside the library that they are linked with: another library's programs are other programs.
+    let out = lib.join("test-programs").join(name.replace('/', "-"));
     std::fs::create_dir_all(out.parent().expect("it was joined")).map_err(|e| e.to_string())?;
     let _turn = Turn::take(&out.with_extension("lock"))?;
     let line = format!("{command:?}\n");

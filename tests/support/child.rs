@@ -3,6 +3,7 @@
 //! Always true: when `run` returns, the child and everything it started has ended.
 
 use std::fs::File;
+use std::os::fd::FromRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc;
@@ -77,10 +78,15 @@ fn kill_group(group: i32) {
     unsafe { libc::kill(-group, libc::SIGKILL) };
 }
 
-/// An open file without a name.
+/// An open file without a name, in memory.
 fn scratch_file() -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(crate::scratch())
+    // SAFETY: the name is a C string; the flags are the kernel's.
+    let fd = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 fn contents(file: &mut File) -> std::io::Result<String> {

@@ -19,10 +19,10 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_path_buf()
 }
 
-/// Where built programs go: beside everything else that cargo builds.
+/// Where tests put files of their own: beside everything else that cargo builds.
 pub fn scratch() -> PathBuf {
-    let dir = match std::env::var_os("CARGO_TARGET_TMPDIR") {
-        Some(dir) => PathBuf::from(dir),
+    let dir = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir).join("tmp"),
         None => root().join("target/tmp"),
     };
     std::fs::create_dir_all(&dir).expect("the target directory can be written");

@@ -85,6 +85,4 @@ extern "C" {
     pub fn gmp_wg_add(wg: *mut WaitGroup, n: i64) -> c_int;
     pub fn gmp_wg_done(wg: *mut WaitGroup) -> c_int;
     pub fn gmp_wg_wait(wg: *mut WaitGroup, deadline: i64) -> c_int;
-    pub fn gmp_lock_thread() -> c_int;
-    pub fn gmp_unlock_thread() -> c_int;
 }

@@ -148,13 +148,8 @@ unsafe fn give_way(call: unsafe fn()) -> Object {
                 }
             }
             shim::CALLER_THREAD => wait::detached(|| call()),
-            shim::CALLER_NATIVE_TASK => {
-                if wait::pinned(|| call()).is_none() {
-                    return ptr::null_mut();
-                }
-            }
             _ => {
-                wait::refuse_hook();
+                wait::may_enter();
                 return ptr::null_mut();
             }
         }
@@ -233,6 +228,9 @@ unsafe extern "C" fn go_native(_: Object, values: *const Object, count: ffi::Py_
             errors::STOPPED.raise(c"the interpreter is exiting: no new tasks");
             return ptr::null_mut();
         }
+        if !wait::may_enter() {
+            return ptr::null_mut();
+        }
         let task = task::new(ptr::null_mut(), ptr::null_mut());
         if task.is_null() {
             return ptr::null_mut();
@@ -291,6 +289,7 @@ unsafe extern "C" fn max_procs(_: Object, values: *const Object, count: ffi::Py_
         // A plain thread lets go of the GIL: the runtime may wait for machines, and one of them for the GIL.
         let previous = match shim::shim_caller() {
             shim::CALLER_THREAD => wait::detached(|| abi::gmp_max_procs(n)),
+            _ if !wait::may_enter() => return ptr::null_mut(),
             _ => abi::gmp_max_procs(n),
         };
         if previous < 0 {

@@ -9,7 +9,7 @@ pub type Entry = (&'static CStr, &'static CStr);
 
 pub const GO: Entry = (
     c"go",
-    c"go($module, fn, /, *args, name=None, stack_size=None, context=None)\n--\n\nStarts ``fn(*args)`` as a task.
+    c"go(fn, /, *args, name=None, stack_size=None, context=None)\n--\n\nStarts ``fn(*args)`` as a task.
 
 Tasks take turns: one runs until it waits in this package, then another goes on. `threading.local` and context
 variables start empty, as in a new thread.
@@ -41,7 +41,7 @@ Example:
 
 pub const RUN: Entry = (
     c"run",
-    c"run($module, main, /, *args)\n--\n\nRuns ``main(*args)`` as a task and gives its result.
+    c"run(main, /, *args)\n--\n\nRuns ``main(*args)`` as a task and gives its result.
 
 For the main thread, which goes on answering signals: Ctrl-C raises KeyboardInterrupt here. Other tasks go on when it
 returns; those that still wait when the interpreter exits get TaskExit, so that their ``finally`` blocks run.
@@ -70,7 +70,7 @@ Example:
 
 pub const CURRENT: Entry = (
     c"current",
-    c"current($module, /)\n--\n\nGives the task that calls.
+    c"current()\n--\n\nGives the task that calls.
 
 Returns:
     The running task, or None outside of Python tasks.
@@ -86,7 +86,7 @@ Example:
 
 pub const YIELD: Entry = (
     c"yield_",
-    c"yield_($module, /)\n--\n\nLets other tasks run.
+    c"yield_()\n--\n\nLets other tasks run.
 
 The caller goes on when those that were ready before it have had their turn. From a plain thread it lets other threads
 run.
@@ -107,7 +107,7 @@ Example:
 
 pub const SLEEP: Entry = (
     c"sleep",
-    c"sleep($module, seconds, /)\n--\n\nWaits while others run.
+    c"sleep(seconds, /)\n--\n\nWaits while others run.
 
 Args:
     seconds: How long, as an int or float. Zero lets other tasks run once; infinity waits until the interpreter exits.
@@ -125,7 +125,7 @@ Example:
 
 pub const CHECKPOINT: Entry = (
     c"checkpoint",
-    c"checkpoint($module, /)\n--\n\nLets other tasks run if they have waited for long; for loops that compute.
+    c"checkpoint()\n--\n\nLets other tasks run if they have waited for long; for loops that compute.
 
 Cheap when there is nothing to do. Does nothing outside of tasks.
 
@@ -145,10 +145,11 @@ Example:
 
 pub const GO_NATIVE: Entry = (
     c"go_native",
-    c"go_native($module, /, address, arg=0)\n--\n\nStarts a C function as a task: without the GIL, in parallel.
+    c"go_native(address, arg=0)\n--\n\nStarts a C function as a task: without the GIL, in parallel.
 
-The function has the C type ``void *(*)(void *)``. It may call anything of gmprt.h. The caller keeps the function
-and what `arg` points to alive until the task has ended.
+The function has the C type ``void *(*)(void *)``. It may call anything of gmprt.h. It may call back into Python,
+where it cannot start tasks or wait (Misuse). The caller keeps the function and what `arg` points to alive until the
+task has ended.
 
 Args:
     address: The function's address, as from ctypes, cffi or numba.cfunc.
@@ -173,7 +174,7 @@ Example:
 
 pub const MAX_PROCS: Entry = (
     c"max_procs",
-    c"max_procs($module, /, n=None)\n--\n\nGives, and with `n` sets, how many tasks run at the same instant.
+    c"max_procs(n=None)\n--\n\nGives, and with `n` sets, how many tasks run at the same instant.
 
 At most one of them is a Python task, which the GIL sees to; native tasks use the others.
 
@@ -197,7 +198,7 @@ Example:
 
 pub const NUM_TASKS: Entry = (
     c"num_tasks",
-    c"num_tasks($module, /)\n--\n\nCounts the tasks of this process that have not ended, native ones included.
+    c"num_tasks()\n--\n\nCounts the tasks of this process that have not ended, native ones included.
 
 Example:
     >>> import gmp_py
@@ -208,4 +209,4 @@ Example:
 ",
 );
 
-pub const AT_EXIT: Entry = (c"_at_exit", c"_at_exit($module, /)\n--\n\nEnds the tasks when the interpreter exits.");
+pub const AT_EXIT: Entry = (c"_at_exit", c"_at_exit()\n--\n\nEnds the tasks when the interpreter exits.");

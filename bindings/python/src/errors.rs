@@ -46,7 +46,8 @@ pub static TASK_EXIT: Exception = Exception::new();
 pub unsafe fn make() -> c_int {
     // SAFETY: the GIL is held; the names are NUL-terminated; the tuple's references are counted by PyTuple_Pack.
     unsafe {
-        let base = new_type(c"gmp_py.GmpError", c"Base class of the errors that gmp_py itself raises.", ptr::null_mut());
+        let base =
+            new_type(c"gmp_py.GmpError", c"Base class of the errors that gmp_py itself raises.", ptr::null_mut());
         let stopped = new_type(c"gmp_py.Stopped", c"The runtime or the interpreter is shutting down.", base);
         let bases = ffi::PyTuple_Pack(2, base, ffi::PyExc_RuntimeError);
         let misuse =

@@ -41,6 +41,7 @@ fn gmp(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add_functions(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("runtime_version", text(runtime_version()))?;
+    module.delattr("__all__")?; // PyO3 keeps one; the package's is the one that counts
     py.import("atexit")?.call_method1("register", (module.getattr("_at_exit")?,))?;
     Ok(())
 }

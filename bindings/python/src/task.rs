@@ -71,16 +71,14 @@ pub unsafe fn new(func: *mut ffi::PyObject, args: *mut ffi::PyObject) -> *mut Ta
 ///
 /// # Safety
 /// The GIL is held; `task` is fresh from `new`; `name` is NULL or a str, `context` NULL or a Context.
-pub unsafe fn spawn(
-    task: *mut Task,
-    name: *mut ffi::PyObject,
-    context: *mut ffi::PyObject,
-    stack_size: usize,
-) -> bool {
+pub unsafe fn spawn(task: *mut Task, name: *mut ffi::PyObject, context: *mut ffi::PyObject, stack_size: usize) -> bool {
     // SAFETY: as the caller promises; `name`'s UTF-8 form lives as long as `name`, and the runtime copies it.
     unsafe {
         if shim::shim_stopping() != 0 {
             errors::STOPPED.raise(c"the interpreter is exiting: no new tasks");
+            return false;
+        }
+        if !wait::may_enter() {
             return false;
         }
         let mut utf8: *const c_char = ptr::null();

@@ -280,7 +280,8 @@ Example:
     ValueError: invalid literal for int() with base 10: 'x'
 ";
 
-const EXCEPTION_DOC: &CStr = c"exception($self, /, timeout=None)\n--\n\nWaits until the task has ended and gives its exception.
+const EXCEPTION_DOC: &CStr =
+    c"exception($self, /, timeout=None)\n--\n\nWaits until the task has ended and gives its exception.
 
 Args:
     timeout: Seconds to wait; None or infinity waits for ever.

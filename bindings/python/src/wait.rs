@@ -208,16 +208,15 @@ pub unsafe fn wait(waiter: *mut Waiter, deadline: i64) -> Wake {
             }
             shim::CALLER_THREAD if is_main_thread() => wait_on_main(signal, deadline),
             shim::CALLER_THREAD => decode(detached(|| abi::gmp_wg_wait(signal, deadline))),
-            shim::CALLER_NATIVE_TASK => match pinned(|| abi::gmp_wg_wait(signal, deadline)) {
-                Some(code) => decode(code),
-                None => Wake::Raised,
-            },
-            _ => refuse_hook(),
+            _ => {
+                may_enter();
+                Wake::Raised
+            }
         }
     }
 }
 
-/// Sleeps without a waiter: threads and native tasks only.
+/// Sleeps without a waiter: threads only.
 ///
 /// # Safety
 /// The GIL is held and the caller is no Python task.
@@ -242,11 +241,10 @@ pub unsafe fn sleep(ns: i64) -> Wake {
                 detached(|| abi::gmp_sleep(ns));
                 Wake::TimedOut
             }
-            shim::CALLER_NATIVE_TASK => match pinned(|| abi::gmp_sleep(ns)) {
-                Some(_) => Wake::TimedOut,
-                None => Wake::Raised,
-            },
-            _ => refuse_hook(),
+            _ => {
+                may_enter();
+                Wake::Raised
+            }
         }
     }
 }
@@ -301,31 +299,28 @@ pub unsafe fn detached<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Runs `f`, which may park, in a native task that called into Python: the task keeps its OS thread, because the
-/// thread state it uses belongs to that thread. None: it could not, and an exception is set.
+/// Whether the caller may call what enters the runtime; false with an exception set otherwise.
+///
+/// A native task that called back into Python may not: it holds the GIL with its machine's thread state, and may come out
+/// of the runtime on another thread.
 ///
 /// # Safety
-/// The GIL is held and the caller is a native task.
-pub unsafe fn pinned<R>(f: impl FnOnce() -> R) -> Option<R> {
-    // SAFETY: the task resumes on its own thread, so the state goes back to where it was attached.
-    unsafe {
-        let depth = abi::gmp_lock_thread();
-        if depth < 0 {
-            errors::raise_code(depth);
-            return None;
-        }
-        let result = detached(f);
-        abi::gmp_unlock_thread();
-        Some(result)
-    }
-}
-
-/// # Safety
 /// The GIL is held.
-pub unsafe fn refuse_hook() -> Wake {
+pub unsafe fn may_enter() -> bool {
     // SAFETY: the GIL is held.
-    unsafe { errors::MISUSE.raise(c"a finalizer that runs after its task was cut off cannot wait") };
-    Wake::Raised
+    unsafe {
+        match shim::shim_caller() {
+            shim::CALLER_NATIVE_TASK => {
+                errors::MISUSE.raise(c"a native task that calls into Python cannot start tasks or wait there");
+                false
+            }
+            shim::CALLER_HOOK => {
+                errors::MISUSE.raise(c"a finalizer that runs after its task was cut off cannot wait");
+                false
+            }
+            _ => true,
+        }
+    }
 }
 
 /// # Safety

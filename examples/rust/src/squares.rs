@@ -13,13 +13,18 @@ fn main() -> gmp_core::Result<()> {
             })
         })
         .collect::<gmp_core::Result<_>>()?;
-    let lines = spawn(|| blocking::block(|| std::fs::read_to_string("/proc/cpuinfo")).map_or(0, |t| t.lines().count()))?;
+    let lines =
+        spawn(|| blocking::block(|| std::fs::read_to_string("/proc/cpuinfo")).map_or(0, |t| t.lines().count()))?;
 
     let mut sum = 0;
     for task in tasks {
         sum += task.join()??;
     }
-    println!("the squares add up to {sum}, {} lines were read, in {} ms", lines.join()?, (time::now() - from) / 1_000_000);
+    println!(
+        "the squares add up to {sum}, {} lines were read, in {} ms",
+        lines.join()?,
+        (time::now() - from) / 1_000_000
+    );
     assert_eq!(sum, 333_833_500);
     gmp_core::global::shutdown(time::FOREVER)
 }

@@ -3,7 +3,11 @@
 //! Owns: one word. Always true: a wake that comes before the sleep is not lost; `wake` touches nothing after
 //! it has published the wake except the address of the word (which may be gone by then: harmless).
 //! Blocks: the thread. Never used on a task's way, except by threads that are not machines.
+//!
+//! Model: `model/note.rs`, breaking switch `NoteLoadStore`.
 
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicU32, Ordering::*};
 
 const EMPTY: u32 = 0;
@@ -53,33 +57,28 @@ impl Note {
 
     /// Wakes the sleeper, or lets the next sleep return at once.
     pub fn wake(&self) {
+        #[cfg(loom)]
+        if Break::NoteLoadStore.is_on() {
+            let before = self.0.load(Relaxed);
+            self.0.store(WOKEN, Release);
+            if before == SLEEPING {
+                notify(&self.0);
+            }
+            return;
+        }
         if self.0.swap(WOKEN, Release) == SLEEPING {
             notify(&self.0);
         }
     }
 }
 
-#[cfg(not(loom))]
 fn wait(word: &AtomicU32, expected: u32, deadline: Option<i64>) -> bool {
     crate::sys::futex::wait(word, expected, deadline) == crate::sys::futex::Wait::TimedOut
 }
 
-#[cfg(not(loom))]
 fn notify(word: *const AtomicU32) {
     crate::sys::futex::wake(word, 1);
 }
-
-/// Loom has no futex: the sleeper spins, which loom explores as "runs again after another thread has".
-#[cfg(loom)]
-fn wait(word: &AtomicU32, expected: u32, _deadline: Option<i64>) -> bool {
-    while word.load(Relaxed) == expected {
-        loom::thread::yield_now();
-    }
-    false
-}
-
-#[cfg(loom)]
-fn notify(_word: *const AtomicU32) {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {

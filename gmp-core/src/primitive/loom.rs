@@ -1,6 +1,6 @@
 //! Loom's forms, for `cfg(loom)`: every access is a point where the model may switch threads.
 
-pub use loom::cell::UnsafeCell;
+pub use loom::cell::{Cell, UnsafeCell};
 pub use loom::sync::atomic::{
     fence, AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize,
     Ordering,

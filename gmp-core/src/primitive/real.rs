@@ -1,7 +1,7 @@
 //! The ordinary forms: `std` atomics, `parking_lot` locks.
 
 pub use parking_lot::{Mutex, MutexGuard};
-pub use std::cell::UnsafeCell;
+pub use std::cell::{Cell, UnsafeCell};
 pub use std::sync::atomic::{
     compiler_fence, fence, AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8,
     AtomicUsize, Ordering,

@@ -104,18 +104,20 @@ unsafe fn last_calls(t: &Task, ended: Ended) -> Ended {
     }
     // SAFETY: we are the task, on its stack.
     unsafe {
-        run_deferred(t);
+        let left = run_deferred(t);
         super::spawn::destroy_locals(t);
+        left.unwrap_or(ended)
     }
-    ended
 }
 
-/// Runs the deferred calls, last first. One that exits or throws ends itself only.
+/// Runs the deferred calls, last first. One that exits or throws ends itself, not the others, and is how the task
+/// ended: it is what this gives.
 ///
 /// # Safety
 /// `t` is the current task, outside.
-pub unsafe fn run_deferred(t: &Task) {
+pub unsafe fn run_deferred(t: &Task) -> Option<Ended> {
     let outer = t.frame.get();
+    let mut left = None;
     loop {
         let extra = t.extra.get();
         // SAFETY: the task's own box.
@@ -123,10 +125,14 @@ pub unsafe fn run_deferred(t: &Task) {
         // SAFETY: the task asked for this call. The result register of a function without result is nobody's.
         unsafe {
             let f: crate::task::TaskFn = std::mem::transmute(f);
-            switch::call(f, arg, t.frame.as_ptr());
+            let ended = switch::call(f, arg, t.frame.as_ptr());
+            if ended.how != switch::RETURNED {
+                left = Some(ended);
+            }
         }
     }
     t.frame.set(outer);
+    left
 }
 
 /// Keeps the result in the record.
@@ -156,11 +162,13 @@ pub unsafe fn finish(i: Inside, t: &Task, outcome: Outcome) {
 pub unsafe fn conclude(i: Inside, t: &Task) {
     // SAFETY: the task is over: its fields are ours until the join cell says so.
     unsafe {
+        let p = i.p();
+        // Before anybody is told: who waits for the end finds it counted.
+        p.counters.tasks_ended.inc();
         if !t.end_arg.get().is_null() {
             let f: EndFn = std::mem::transmute::<usize, EndFn>(t.frame.get());
             f(t.end_arg.get());
         }
-        let p = i.p();
         let extra = t.extra.replace(null_mut());
         if !extra.is_null() {
             Extra::free(extra);
@@ -170,7 +178,6 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         i.m().current.set(null_mut());
         i.m().blocking.store(false, Relaxed);
         (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
-        p.counters.tasks_ended.inc();
         t.status.end();
         match t.join.end() {
             End::Recycle => (*p.tasks.get()).give(&i.s().slab, t as *const Task as *mut Task),

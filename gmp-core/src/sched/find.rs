@@ -128,7 +128,14 @@ fn expire(i: Inside, of: &Processor) -> bool {
     let fired = of.timers.expire(now, &mut list);
     i.p().counters.timers_fired.add(fired);
     let any = !list.is_empty();
-    ready::ready_all(i.s(), Some(i), &mut list);
+    if list.len() == 1 {
+        ready::ready_all(i.s(), Some(i), &mut list);
+    }
+    // Several: in the order of their deadlines (through run-next the last would be first).
+    while let Some(task) = list.pop() {
+        // SAFETY: expired and parked: ours to make ready.
+        unsafe { ready::ready_behind(i, task) };
+    }
     any
 }
 

@@ -109,6 +109,7 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
     let p = i.p();
     // SAFETY: the task is over and ours: its join cell kept everybody else out.
     unsafe {
+        p.counters.tasks_ended.inc();
         if !t.end_arg.get().is_null() {
             std::mem::transmute::<usize, EndFn>(at_end)(t.end_arg.get());
         }
@@ -119,7 +120,6 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
         t.sp.set(0);
         i.m().blocking.store(false, Relaxed);
         (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
-        p.counters.tasks_ended.inc();
         t.status.end();
         super::spawn::recycle(i, t as *const Task as *mut Task);
     }

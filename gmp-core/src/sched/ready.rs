@@ -29,6 +29,17 @@ pub unsafe fn ready(i: Inside, task: *mut Task) {
     told(i);
 }
 
+/// Makes a parked task ready behind those that are.
+///
+/// # Safety
+/// As for [`ready`].
+pub unsafe fn ready_behind(i: Inside, task: *mut Task) {
+    // SAFETY: the caller's promise.
+    unsafe { (*task).status.ready() };
+    i.p().counters.wakes.inc();
+    push_back(i, task);
+}
+
 /// What is not an ordinary entry of a run queue.
 #[inline(always)]
 fn special(t: &Task) -> Option<*const crate::task::class::Class> {

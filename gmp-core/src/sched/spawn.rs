@@ -127,9 +127,11 @@ pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<Handle> {
     }
     let mut foreign = s.foreign.lock();
     let f = &mut *foreign;
-    let task = match f.stacks.promise(&s.depot, what.stack).and_then(|()| {
-        f.tasks.take(&s.slab).inspect_err(|_| f.stacks.unpromise(&s.depot, what.stack))
-    }) {
+    let task = match f
+        .stacks
+        .promise(&s.depot, what.stack)
+        .and_then(|()| f.tasks.take(&s.slab).inspect_err(|_| f.stacks.unpromise(&s.depot, what.stack)))
+    {
         Ok(task) => task,
         Err(e) => return Err(refuse(what, e)),
     };

@@ -84,11 +84,6 @@ pub mod thread {
         pub fn join(self) {
             match self {}
         }
-
-        /// Lets the thread go its own way.
-        pub fn detach(self) {
-            match self {}
-        }
     }
 
     /// No number.

@@ -14,11 +14,8 @@ pub mod class;
 pub mod extra;
 pub mod handle;
 pub mod join;
-#[cfg(not(loom))]
 pub mod local;
-#[cfg(not(loom))]
 pub mod ready_list;
-#[cfg(not(loom))]
 pub mod slab;
 pub mod state;
 pub mod waiter;
@@ -114,7 +111,7 @@ unsafe impl Sync for Task {}
 // SAFETY: as above.
 unsafe impl Send for Task {}
 
-const _: () = assert!(std::mem::size_of::<Task>() == 128 || cfg!(loom));
+const _: () = assert!(std::mem::size_of::<Task>() == 128);
 
 impl Task {
     /// An unused record.

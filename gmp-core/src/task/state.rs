@@ -22,7 +22,11 @@
 //!  - S3. The ticket grows at each `publish_new`, so an entry made for an earlier life of the record does not
 //!        match. It has 16 bits: an entry that outlives 65,536 lives of one record may match again, and then
 //!        names a task that is startable all the same, so the only effect is that it starts early.
+//!
+//! Model: `model/state.rs`, breaking switch `StateLoadStore`.
 
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicU32, Ordering::*};
 
 /// What a task is doing. See the module for who owns it then.
@@ -131,10 +135,16 @@ impl StatusWord {
     #[inline]
     #[must_use]
     pub fn claim_shared(&self, ticket: Ticket) -> bool {
+        #[cfg(loom)]
+        if Break::StateLoadStore.is_on() {
+            let won = self.0.load(Acquire) == pack(ticket, Status::NewShared);
+            if won {
+                self.set(Status::Running);
+            }
+            return won;
+        }
         // Acquire pairs with the Release in `publish_new`/`leave_private`: the winner sees the record's fields.
-        self.0
-            .compare_exchange(pack(ticket, Status::NewShared), pack(ticket, Status::Running), AcqRel, Relaxed)
-            .is_ok()
+        self.0.compare_exchange(pack(ticket, Status::NewShared), pack(ticket, Status::Running), AcqRel, Relaxed).is_ok()
     }
 
     /// NewGlobal or Ready → Running, by the party that took the entry.

@@ -11,11 +11,12 @@
 //!  - W3. A waker that loses to the deadline leaves `WOKEN` behind as its last touch; a waiter that was taken
 //!        out of its object by such a waker without a lock waits for that in `settle`.
 //!
-//! Model: `model/waiter.rs`.
+//! Model: `model/waiter.rs`, breaking switches `WaiterLoadStore` and (with the join cell) `JoinNoSettle`.
 
 use super::Task;
-use crate::primitive::{spin_hint, AtomicU32, Ordering::*};
-use std::cell::Cell;
+#[cfg(loom)]
+use crate::model::Break;
+use crate::primitive::{spin_hint, AtomicU32, Cell, Ordering::*};
 
 const WAITING: u32 = 0;
 const WOKEN: u32 = 1;
@@ -57,6 +58,14 @@ impl Waiter {
     /// The deadline's try. True: it won.
     #[must_use]
     pub fn expire(&self) -> bool {
+        #[cfg(loom)]
+        if Break::WaiterLoadStore.is_on() {
+            let won = self.claim.load(Acquire) == WAITING;
+            if won {
+                self.claim.store(EXPIRED, Release);
+            }
+            return won;
+        }
         self.claim.compare_exchange(WAITING, EXPIRED, AcqRel, Acquire).is_ok()
     }
 
@@ -68,6 +77,10 @@ impl Waiter {
     /// After an expiry, when a waker has taken the waiter out: waits for that waker's last touch (nanoseconds:
     /// it is inside the runtime).
     pub fn settle(&self) {
+        #[cfg(loom)]
+        if Break::JoinNoSettle.is_on() {
+            return;
+        }
         while self.claim.load(Acquire) != WOKEN {
             spin_hint();
         }
@@ -77,7 +90,6 @@ impl Waiter {
     ///
     /// # Safety
     /// `this` is the address of a waiter; it need not be valid any more.
-    #[cfg(not(loom))]
     pub unsafe fn notify_thread(this: *const Waiter) {
         // SAFETY: computes an address only.
         let word = unsafe { std::ptr::addr_of!((*this).claim) };
@@ -85,7 +97,6 @@ impl Waiter {
     }
 
     /// Blocks this thread until woken or until the deadline. True when woken.
-    #[cfg(not(loom))]
     pub fn sleep_thread(&self, deadline: Option<i64>) -> bool {
         use crate::sys::futex::{wait, Wait};
         while self.claim.load(Acquire) == WAITING {
@@ -94,5 +105,20 @@ impl Waiter {
             }
         }
         true
+    }
+}
+
+#[cfg(loom)]
+impl Waiter {
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
+    ///
+    /// # Safety
+    /// `this` stays valid; no reference to it is used during the call.
+    pub unsafe fn free(this: *mut Waiter) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*this).claim.with_mut(|_| ());
+            (*this).next.set(std::ptr::null());
+        }
     }
 }

@@ -8,17 +8,31 @@ use super::{errno, mem};
 use crate::sys::Errno;
 use std::alloc::{alloc, dealloc, Layout};
 use std::ffi::{c_void, CStr};
+use std::ptr::NonNull;
 
 pub use super::cxx::{cxx_globals, cxx_probe};
 
 /// What a new thread runs.
 pub type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
 
-/// A running thread. Join it or detach it; a dropped one keeps its stack until the process ends.
+/// A running thread. Join it; a dropped one keeps its stack until the process ends.
+///
+/// The stack is our own mapping: the C library keeps the stacks of ended threads (up to 40 MiB of them), and a host
+/// that stops the runtime wants everything back.
 #[must_use]
-pub struct Thread(libc::pthread_t);
+pub struct Thread {
+    id: libc::pthread_t,
+    stack: Mapping,
+}
 
-// SAFETY: a pthread_t is a name, valid in every thread of the process until it is joined or detached.
+/// A thread's stack with its guard at the low end.
+#[derive(Clone, Copy)]
+struct Mapping {
+    low: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a pthread_t is a name, valid in every thread of the process until it is joined.
 unsafe impl Send for Thread {}
 // SAFETY: as above; nothing is done through a shared reference.
 unsafe impl Sync for Thread {}
@@ -64,13 +78,30 @@ unsafe fn create(stack_size: usize, start: *mut Start) -> Result<Thread, Errno> 
         let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
         check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
         let size = round_up(stack_size.saturating_add(minimum(attributes.as_ptr())), mem::page_size());
-        let mut thread = std::mem::MaybeUninit::uninit();
-        let result = check(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), size)).and_then(|()| {
-            check(libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), main, start as *mut c_void))
+        let result = map_stack(size).and_then(|stack| {
+            let mut id = std::mem::MaybeUninit::uninit();
+            let usable = stack.low.as_ptr().add(stack.len - size) as *mut c_void;
+            check(libc::pthread_attr_setstack(attributes.as_mut_ptr(), usable, size))
+                .and_then(|()| {
+                    check(libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), main, start as *mut c_void))
+                })
+                .map(|()| Thread { id: id.assume_init(), stack })
+                .inspect_err(|_| mem::release(stack.low, stack.len))
         });
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
-        result.map(|()| Thread(thread.assume_init()))
+        result
     }
+}
+
+/// A stack of `size` bytes above a guard.
+fn map_stack(size: usize) -> Result<Mapping, Errno> {
+    let guard = mem::page_size();
+    let len = size.checked_add(guard).ok_or(Errno(libc::ENOMEM))?;
+    let low = mem::reserve(len, guard)?;
+    mem::no_huge(low, len);
+    // SAFETY: the lowest page of our own fresh mapping; on failure nobody has seen the mapping.
+    unsafe { mem::guard_protect(low, guard).inspect_err(|_| mem::release(low, len))? };
+    Ok(Mapping { low, len })
 }
 
 extern "C" fn main(start: *mut c_void) -> *mut c_void {
@@ -111,18 +142,14 @@ fn check(code: i32) -> Result<(), Errno> {
 }
 
 impl Thread {
-    /// Waits until the thread has ended.
+    /// Waits until the thread has ended, and gives its stack back.
     pub fn join(self) {
-        // SAFETY: `self` is consumed, so the thread is joined once and was not detached.
-        let code = errno::keep(|| unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) });
-        debug_assert_eq!(code, 0, "a thread cannot join itself");
-    }
-
-    /// Lets the thread go its own way: its stack is freed when it ends.
-    pub fn detach(self) {
-        // SAFETY: `self` is consumed, so the thread is detached once and was not joined.
-        let code = errno::keep(|| unsafe { libc::pthread_detach(self.0) });
-        debug_assert_eq!(code, 0);
+        // SAFETY: `self` is consumed, so the thread is joined once; after that nobody is on its stack.
+        unsafe {
+            let code = errno::keep(|| libc::pthread_join(self.id, std::ptr::null_mut()));
+            debug_assert_eq!(code, 0, "a thread cannot join itself");
+            mem::release(self.stack.low, self.stack.len);
+        }
     }
 }
 
@@ -180,7 +207,6 @@ mod tests {
     fn a_thread_that_cannot_be_had_is_an_error() {
         let errno = spawn(c"big", usize::MAX / 2, nothing, std::ptr::null_mut()).err().unwrap();
         assert!([libc::EAGAIN, libc::ENOMEM, libc::EINVAL].contains(&errno.0), "{errno}");
-        spawn(c"free", 0, nothing, std::ptr::null_mut()).unwrap().detach();
     }
 
     extern "C" fn mask(arg: *mut c_void) -> *mut c_void {

@@ -1,0 +1,140 @@
+//! Loom models of every protocol: the protocol's own code, with all that surrounds it reduced to a stand-in.
+//!
+//! Owns: the breaking switches, and how a model is run.
+//!
+//! Always true: for each protocol there is a test that it holds, and for each breaking switch one that the model fails,
+//! for the reason that the protocol's file gives. A lost wake shows as loom's "deadlock": [`crate::sys`] has a futex
+//! whose sleepers sleep.
+//!
+//! A model whose threads and steps are few is explored to the end. The others are bounded by the number of times that
+//! a thread is interrupted (`preemptions`); each says so.
+
+#[cfg(test)]
+mod idle;
+#[cfg(test)]
+mod join;
+#[cfg(test)]
+mod note;
+#[cfg(test)]
+mod owner;
+#[cfg(test)]
+mod state;
+#[cfg(test)]
+mod wait_group;
+#[cfg(test)]
+mod waiter;
+
+use std::cell::Cell;
+
+/// A step of a protocol that is left out, or done in a wrong way, to see that its model notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// The submit side has no fence F1.
+    IdleSubmitFence,
+    /// The give-up side has no fence F1.
+    IdleGiveUpFence,
+    /// The give-up side does not look again.
+    IdleRecheck,
+    /// `enter` has no fence F2.
+    OwnerFence,
+    /// `wake` looks and then stores instead of swapping.
+    NoteLoadStore,
+    /// `claim_shared` looks and then stores instead of comparing and swapping.
+    StateLoadStore,
+    /// A joiner whose deadline was first does not wait for the waker's last touch.
+    JoinNoSettle,
+    /// The deadline looks and then stores instead of comparing and swapping.
+    WaiterLoadStore,
+    /// The last `done` unlocks before it has taken the list.
+    WaitGroupUnlockFirst,
+}
+
+thread_local! {
+    // Loom runs all threads of a model on the thread that called it, so each test has a setting of its own.
+    static ON: Cell<Option<Break>> = const { Cell::new(None) };
+}
+
+impl Break {
+    /// True while a model runs that shall fail by this.
+    pub fn is_on(self) -> bool {
+        ON.get() == Some(self)
+    }
+}
+
+#[cfg(test)]
+pub(crate) use harness::{fails, holds, race, Place};
+
+#[cfg(test)]
+mod harness {
+    use super::{Break, ON};
+    use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+    use std::sync::Arc;
+
+    /// Runs a model: to the end, or with at most so many interruptions of a thread that could go on.
+    pub fn holds(preemptions: Option<usize>, model: fn()) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = preemptions;
+        builder.check(model);
+    }
+
+    /// Runs a model with a switch on; it must fail, and say `why`.
+    pub fn fails(switch: Break, why: &str, preemptions: Option<usize>, model: fn()) {
+        ON.set(Some(switch));
+        let end = catch_unwind(AssertUnwindSafe(|| holds(preemptions, model)));
+        ON.set(None);
+        let Err(payload) = end else { panic!("the model does not notice {switch:?}") };
+        let said = match (payload.downcast_ref::<String>(), payload.downcast_ref::<&str>()) {
+            (Some(said), _) => said.as_str(),
+            (_, Some(said)) => said,
+            _ => resume_unwind(payload),
+        };
+        assert!(said.contains(why), "with {switch:?} the model fails for another reason than {why:?}: {said}");
+    }
+
+    /// Runs `parts` at once, the first one on this thread, and gives the world back when all have ended.
+    pub fn race<W: Send + Sync + 'static>(world: W, parts: &[fn(&W)]) -> Arc<W> {
+        let world = Arc::new(world);
+        let (first, others) = parts.split_first().expect("somebody takes part");
+        let threads: Vec<_> = others
+            .iter()
+            .map(|&part| {
+                let world = world.clone();
+                loom::thread::spawn(move || part(&world))
+            })
+            .collect();
+        first(&world);
+        for thread in threads {
+            thread.join().expect("loom ends the test when a thread panics");
+        }
+        world
+    }
+
+    /// Something that the threads of a model share as the protocol allows it; what the protocol has wrong, loom sees.
+    /// It lies where it is until the end, so an access that comes too late is reported and does no harm.
+    pub struct Place<T>(std::cell::UnsafeCell<T>);
+
+    // SAFETY: loom runs the threads of a model in turn, and its cells and atomics check every access.
+    unsafe impl<T> Sync for Place<T> {}
+    // SAFETY: as above.
+    unsafe impl<T> Send for Place<T> {}
+
+    impl<T> Place<T> {
+        pub fn new(value: T) -> Place<T> {
+            Place(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Its address, for what is handed over by address.
+        pub fn at(&self) -> *mut T {
+            self.0.get()
+        }
+    }
+
+    impl<T> std::ops::Deref for Place<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            // SAFETY: valid as long as the place. Who makes a `&mut` of it (`free`) does so for one call.
+            unsafe { &*self.0.get() }
+        }
+    }
+}
