@@ -7,8 +7,8 @@
 //! # Layers
 //! Imports point down only (a test reads every `use crate::`):
 //! ```text
-//! L6  runtime, global, inspect     the assembled runtime; the one static; numbers
-//! L5  sync, time, blocking, join, local, task_api     what tasks call
+//! L6  runtime, global, task_api, inspect     the assembled runtime; the one static; numbers
+//! L5  sync, time, blocking, join, local      what tasks call
 //! L4  sched                        all policy
 //! L3  processor, machine           the P and M records
 //! L2  task, source                 the G record; timers, which return lists of ready tasks
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! # Unsafe
-//! Unsafe code is everywhere a record is shared by hand-over instead of by borrow; `docs/SAFETY.md` lists the claims.
+//! Denied but in the modules below, each with its reason; `docs/SAFETY.md` lists the claims that span more than a screen.
 //!
 //! # Example
 //! ```
@@ -26,43 +26,61 @@
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
 
+#![deny(unsafe_code)]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]
 
+#[allow(unsafe_code, reason = "a fallible box; hand-written fences")]
 pub mod base;
-pub mod primitive;
-
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "calls a foreign function")]
 pub mod blocking;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "reads a task's runtime through its machine")]
 pub mod global;
 #[cfg(not(loom))]
 pub mod inspect;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records are handed over, not borrowed")]
 pub mod join;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "values lie behind a thread-specific pointer")]
 pub mod local;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records are shared by rules, not by borrows")]
 pub mod machine;
+#[allow(unsafe_code, reason = "the thread-local word is read by inline assembly")]
+pub mod primitive;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records are shared by rules, not by borrows")]
 pub mod processor;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "owns what its threads point to")]
 pub mod runtime;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records are handed over, stacks are switched")]
 pub mod sched;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "waiters lie on the stacks of their tasks")]
 pub mod source;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "owns mapped memory")]
 pub mod stack;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "assembly and foreign frames")]
 pub mod switch;
+#[allow(unsafe_code, reason = "waiters lie on the stacks of their tasks")]
 pub mod sync;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "system calls")]
 pub mod sys;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records are handed over, not borrowed")]
 pub mod task;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "carries a closure through a foreign entry")]
 pub mod task_api;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "parks with a commit")]
 pub mod time;
 
 #[cfg(loom)]
