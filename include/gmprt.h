@@ -22,6 +22,11 @@
 #include <stdint.h>
 
 /**
+ * The interface that this header describes: major << 16 | minor; 0.1 now. Minor versions only add.
+ */
+#define GMP_ABI_VERSION 1u
+
+/**
  * Success.
  */
 #define GMP_OK 0
@@ -112,11 +117,6 @@
  * The object belongs to the parent of a fork.
  */
 #define GMP_EFORKED (0 - 4101)
-
-/**
- * The interface that this header describes: major << 16 | minor; 0.1 now. Minor versions only add.
- */
-#define GMP_ABI_VERSION 1u
 
 /**
  * Configuration flag: install the (chaining) SIGSEGV reporter for stack overflow. Version 0.1 answers GMP_ENOTSUP.
@@ -520,24 +520,6 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * What a code means, in a few English words.
- *
- * @param code  Any result of a function of this header.
- * @return      A text that stays valid for ever; never NULL, also for unknown codes.
- * @context any thread or task  @blocks never  @errors none  @since 0.1
- */
-const char *gmp_strerror(int code);
-
-/**
- * The name of a code: "GMP_ECLOSED", or the errno's name ("EMFILE") for one that was passed on.
- *
- * @param code  Any result of a function of this header.
- * @return      A text that stays valid for ever; never NULL, also for unknown codes.
- * @context any thread or task  @blocks never  @errors none  @since 0.1
- */
-const char *gmp_errname(int code);
-
-/**
  * Now.
  *
  * @return  Nanoseconds on CLOCK_MONOTONIC.
@@ -569,6 +551,24 @@ uint32_t gmp_abi_version(void);
  * @context any thread or task  @blocks never  @errors none  @since 0.1
  */
 const char *gmp_version_string(void);
+
+/**
+ * What a code means, in a few English words.
+ *
+ * @param code  Any result of a function of this header.
+ * @return      A text that stays valid for ever; never NULL, also for unknown codes.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+const char *gmp_strerror(int code);
+
+/**
+ * The name of a code: "GMP_ECLOSED", or the errno's name ("EMFILE") for one that was passed on.
+ *
+ * @param code  Any result of a function of this header.
+ * @return      A text that stays valid for ever; never NULL, also for unknown codes.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+const char *gmp_errname(int code);
 
 /**
  * Fills `cfg` with the defaults. Always called with sizeof(gmp_config_t), so that the library knows which members the
@@ -858,11 +858,12 @@ int gmp_local_set(gmp_key_t key, void *value);
 void *gmp_local_get(gmp_key_t key);
 
 /**
- * Says that the calling task is about to call something that may block: its processor may go on with another machine.
- * Costs a few nanoseconds. Blocking calls, section rules: gmp_blocking_enter and gmp_blocking_exit come in pairs on
- * the same task, around ordinary code that must not call functions of this header that wait (one that parks the task
- * ends the section). Code that blocks or spins without them is noticed and its processor handed on all the same; they
- * only make it sooner.
+ * Begins a blocking section: the calling task is about to call something that may block, and its processor may go on
+ * with another machine. Costs a few nanoseconds.
+ *
+ * Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
+ * parks the task ends the section. Code that blocks or spins without them is noticed and its processor handed on all
+ * the same; they only make it sooner.
  *
  * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
  * @context any thread or task  @blocks never

@@ -21,10 +21,11 @@
 mod site;
 mod boundary;
 
-pub mod code;
-mod errno;
 pub mod time;
 pub mod version;
+
+pub mod code;
+mod errno;
 
 pub mod runtime;
 pub mod task;

@@ -26,7 +26,7 @@
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
 
-#![deny(unsafe_code)]
+#![cfg_attr(not(loom), deny(unsafe_code))]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]
 
 #[allow(unsafe_code, reason = "a fallible box; hand-written fences")]

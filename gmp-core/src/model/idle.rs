@@ -48,9 +48,8 @@ impl World {
 
     fn start_searcher(&self) {
         let mut idle_procs = self.idle_procs.lock();
-        let popped = self.pop_idle(&mut idle_procs);
-        drop(idle_procs);
-        if popped {
+        if self.pop_idle(&mut idle_procs) {
+            drop(idle_procs);
             self.machine(true);
         } else {
             self.idle.end_search();
