@@ -80,7 +80,10 @@ SCENARIO(calls_during_shutdown_are_estopped) {
     CHECK_EQ(pthread_create(&first, NULL, shut_down, NULL), 0);
     CHECK_EQ(pthread_create(&second, NULL, shut_down, NULL), 0);
     int extra = 0, code;
-    while ((code = gmp_go(count, NULL)) == GMP_OK) extra++; /* until the shutdown has begun */
+    while ((code = gmp_go(count, NULL)) == GMP_OK) { /* until the shutdown has begun */
+        extra++;
+        while (gmp_num_tasks() > 100) CHECK_OK(gmp_sleep(10000));
+    }
     CHECK_CODE(code, GMP_ESTOPPED);
     CHECK_CODE(gmp_run(count, NULL), GMP_ESTOPPED);
     CHECK_OK(gmp_wg_done(&gate));

@@ -134,24 +134,23 @@ unsafe extern "C" fn run(_: Object, values: *mut Object, count: ffi::Py_ssize_t)
 }
 
 /// Lets others run through `call`, a yielding function of the runtime.
+#[inline(always)]
 unsafe fn give_way(call: unsafe fn()) -> Object {
     // SAFETY: the GIL is held; a task's own object lives while it runs.
     unsafe {
-        match shim::shim_caller() {
-            shim::CALLER_TASK => {
-                let task = shim::shim_current() as *mut Task;
-                (*task).yielding = true;
-                call();
-                (*task).yielding = false;
-                if wait::exit_requested(task) {
-                    return ptr::null_mut();
-                }
-            }
-            shim::CALLER_THREAD => wait::detached(|| call()),
-            _ => {
-                wait::may_enter();
+        let task = shim::shim_current() as *mut Task;
+        if !task.is_null() {
+            (*task).yielding = true;
+            call();
+            (*task).yielding = false;
+            if wait::exit_requested(task) {
                 return ptr::null_mut();
             }
+        } else if shim::shim_caller() == shim::CALLER_THREAD {
+            wait::detached(|| call());
+        } else {
+            wait::may_enter();
+            return ptr::null_mut();
         }
     }
     none()

@@ -24,7 +24,6 @@ pub struct PyTask {
 const _: () = assert!(std::mem::size_of::<PyTask>() == 56);
 
 pub const CALLER_THREAD: c_int = 0;
-pub const CALLER_TASK: c_int = 1;
 pub const CALLER_NATIVE_TASK: c_int = 2;
 pub const CALLER_HOOK: c_int = 3;
 

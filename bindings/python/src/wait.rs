@@ -190,18 +190,14 @@ pub unsafe fn wait(waiter: *mut Waiter, deadline: i64) -> Wake {
     // SAFETY: the GIL is held throughout, but for the part between detach and attach.
     unsafe {
         let signal = &raw mut (*waiter).signal;
+        let task = shim::shim_current() as *mut Task;
+        if !task.is_null() {
+            (*task).parked = waiter;
+            let code = abi::gmp_wg_wait(signal, deadline);
+            (*task).parked = ptr::null_mut();
+            return if exit_requested(task) { Wake::Raised } else { decode(code) };
+        }
         match shim::shim_caller() {
-            shim::CALLER_TASK => {
-                let task = shim::shim_current() as *mut Task;
-                (*task).parked = waiter;
-                let code = abi::gmp_wg_wait(signal, deadline);
-                (*task).parked = ptr::null_mut();
-                if exit_requested(task) {
-                    Wake::Raised
-                } else {
-                    decode(code)
-                }
-            }
             shim::CALLER_THREAD if shim::shim_closing() != 0 => {
                 errors::STOPPED.raise(c"the interpreter is exiting: no task runs any more");
                 Wake::Raised
@@ -253,6 +249,7 @@ pub unsafe fn sleep(ns: i64) -> Wake {
 ///
 /// # Safety
 /// The GIL is held and `task` is the caller's own.
+#[inline(always)]
 pub unsafe fn exit_requested(task: *mut Task) -> bool {
     // SAFETY: the running task's object lives; its fields are guarded by the GIL.
     unsafe {
@@ -309,6 +306,9 @@ pub unsafe fn detached<R>(f: impl FnOnce() -> R) -> R {
 pub unsafe fn may_enter() -> bool {
     // SAFETY: the GIL is held.
     unsafe {
+        if !shim::shim_current().is_null() {
+            return true;
+        }
         match shim::shim_caller() {
             shim::CALLER_NATIVE_TASK => {
                 errors::MISUSE.raise(c"a native task that calls into Python cannot start tasks or wait there");

@@ -37,6 +37,8 @@ pub const YIELD: u32 = 2;
 pub const RETIRE: u32 = 4;
 /// C++ came into the process: look the exception globals up again.
 pub const CXX: u32 = 8;
+/// Something lies in the inbox.
+pub const INBOX: u32 = 16;
 
 /// See the module.
 #[derive(Debug)]

@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod idle;
 #[cfg(test)]
+mod idle_ends;
+#[cfg(test)]
 mod join;
 #[cfg(test)]
 mod note;
@@ -35,6 +37,12 @@ pub enum Break {
     IdleGiveUpFence,
     /// The give-up side does not look again.
     IdleRecheck,
+    /// A search that ends with work has no fence before it looks for more.
+    IdleEndFence,
+    /// A start that finds no processor leaves the search after it has unlocked.
+    IdleStartUnlocked,
+    /// A searching machine whose processor is taken out of use leaves the search without fence F1.
+    IdleRetireFence,
     /// `enter` has no fence F2.
     OwnerFence,
     /// `wake` looks and then stores instead of swapping.

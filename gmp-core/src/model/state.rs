@@ -52,6 +52,14 @@ impl World {
         }
     }
 
+    /// The entry is seen by others while the task is private.
+    fn keep(&self) {
+        let ticket = self.publish(7);
+        self.entry.store(ticket as u32, Relaxed);
+        assert!(self.status.start_private(ticket));
+        self.start(7);
+    }
+
     fn steal(&self) {
         let ticket = self.entry.load(Relaxed) as u16;
         if ticket != 0 && self.status.claim_shared(ticket) {
@@ -84,8 +92,14 @@ fn thief_with_an_old_entry() {
     assert_eq!(world.started.load(Relaxed), 1, "started once");
 }
 
+fn thief_against_owner() {
+    let world = race(World::new(), &[World::keep, World::steal]);
+    assert_eq!(world.started.load(Relaxed), 1, "started once");
+}
+
 #[test]
 fn model_state_holds() {
+    holds(None, thief_against_owner);
     holds(None, thief_against_joiner);
     holds(None, thief_with_an_old_entry);
 }

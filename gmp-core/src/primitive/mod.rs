@@ -14,4 +14,7 @@ pub use self::loom::*;
 #[cfg(not(loom))]
 pub use self::real::*;
 
+pub mod prefetch;
 pub mod tls;
+
+pub use prefetch::prefetch;

@@ -25,17 +25,22 @@ pub struct Processor {
     pub runq: RunQueue,
     /// Free records at hand.
     pub tasks: UnsafeCell<Cache>,
+    /// Credits for stacks of the default class at hand (`stack/cache.rs`): spawns take one, ends give one.
+    pub credits: Cell<u32>,
     /// Task ids at hand: next and end.
     pub ids: Cell<(u64, u64)>,
     /// Stacks at hand, last in first out: a task starts on the hottest and keeps it only if it parks.
     pub stacks: UnsafeCell<stack::Cache>,
     pub rng: UnsafeCell<Rng>,
-    /// Scheduling rounds: for the 1-in-61 rule.
-    pub round: Cell<u32>,
     /// Time slices: not advanced by a run-next task (§4.8). The monitor reads it.
     pub slice: AtomicU32,
-    /// Set by the monitor: the slice is over, so run-next is an ordinary entry once (§4.13).
-    pub slice_over: AtomicBool,
+    /// The slice at which the next look at the clock or the global queue is due (`sched/find.rs`).
+    pub look_at: Cell<u32>,
+    /// The slice of the last look at the global queue (the 1-in-61 rule).
+    pub fair_at: Cell<u32>,
+    /// Set by the monitor or by an entering machine: look at timers and inbox, and treat run-next as an ordinary entry
+    /// once (§4.13).
+    pub attention: AtomicBool,
     /// Declared blocking calls here have lately been long: hand off at once (see `sched/handoff.rs`).
     pub blocking_score: Cell<u32>,
     pub counters: Counters,
@@ -58,12 +63,14 @@ impl Processor {
         Processor {
             runq: RunQueue::new(),
             tasks: UnsafeCell::default(),
+            credits: Cell::new(0),
             ids: Cell::new((0, 0)),
             stacks: UnsafeCell::default(),
             rng: UnsafeCell::new(Rng::new(seed)),
-            round: Cell::new(0),
             slice: AtomicU32::new(0),
-            slice_over: AtomicBool::new(false),
+            look_at: Cell::new(0),
+            fair_at: Cell::new(0),
+            attention: AtomicBool::new(false),
             blocking_score: Cell::new(0),
             counters: Counters::default(),
             timers: Timers::default(),

@@ -8,7 +8,7 @@
 //! Blocks: the task (while it queues), never the thread on behalf of a task.
 
 use super::{find, switching, Inside};
-use crate::machine::owner::{CXX, RETIRE, YIELD};
+use crate::machine::owner::{CXX, INBOX, RETIRE, YIELD};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
 
@@ -59,6 +59,12 @@ unsafe fn slow(mut m: *const Machine) -> Inside {
             }
             requests
         };
+        if requests & INBOX != 0 {
+            // SAFETY: processors are not freed while the runtime lives; a machine without one looks anyway.
+            if let Some(p) = unsafe { machine.processor.load(Relaxed).as_ref() } {
+                p.attention.store(true, Relaxed);
+            }
+        }
         if requests & CXX != 0 {
             machine.cxx.set(crate::sys::thread::cxx_globals());
         }

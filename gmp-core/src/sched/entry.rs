@@ -177,7 +177,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         t.stack.set(0);
         i.m().current.set(null_mut());
         i.m().blocking.store(false, Relaxed);
-        (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
+        stacks::unpromise(i, t.stack_class.get());
         t.status.end();
         match t.join.end() {
             End::Recycle => (*p.tasks.get()).give(&i.s().slab, t as *const Task as *mut Task),

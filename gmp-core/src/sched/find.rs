@@ -17,8 +17,8 @@ use crate::task::Task;
 
 /// Every how many slices the global queue is looked at first (§4.10).
 const FAIR: u32 = 61;
-/// Every how many rounds the clock is read while this processor has timers; the monitor bounds the rest.
-const TIMER_ROUNDS: u32 = 16;
+/// Every how many slices the clock is read while this processor has timers; the monitor bounds the rest.
+const TIMER_SLICES: u32 = 16;
 /// How often a search goes over all processors before it gives up (§6.1).
 const STEAL_ROUNDS: u32 = 4;
 
@@ -26,23 +26,14 @@ const STEAL_ROUNDS: u32 = 4;
 #[inline(always)]
 pub fn local(i: Inside) -> Option<*mut Task> {
     let p = i.p();
-    let round = p.round.get().wrapping_add(1);
-    p.round.set(round);
-    if p.timers.earliest() != crate::source::timer::NEVER && round % TIMER_ROUNDS == 0 {
-        expire_own(i);
-    }
-    if i.m().inbox_len.load(Relaxed) != 0 {
-        if let Some(task) = super::inbox::take(i.m()) {
+    if p.attention.load(Relaxed) {
+        if let Some(task) = attend(i) {
             return Some(task);
         }
     }
-    if p.slice_over.load(Relaxed) {
-        expire_own(i);
-        ready::demote_next(i);
-    }
     let slice = p.slice.load(Relaxed);
-    if slice % FAIR == 0 {
-        if let Some(task) = fair(i, slice) {
+    if slice == p.look_at.get() {
+        if let Some(task) = look(i, slice) {
             return Some(task);
         }
     }
@@ -59,12 +50,54 @@ pub fn local(i: Inside) -> Option<*mut Task> {
     slower(i)
 }
 
+/// The next task if it is simply the ring's first and can be switched to as it is: what a yield usually finds.
+#[inline(always)]
+pub fn plain(i: Inside) -> Option<*mut Task> {
+    let p = i.p();
+    let slice = p.slice.load(Relaxed);
+    if p.attention.load(Relaxed) || slice == p.look_at.get() || i.s().idle.hungry() {
+        return None;
+    }
+    let task = p.runq.pop_plain()?;
+    p.slice.store(slice.wrapping_add(1), Relaxed);
+    Some(task)
+}
+
+/// Something asked for a look at what is not looked at every time.
 #[cold]
-fn fair(i: Inside, slice: u32) -> Option<*mut Task> {
-    // The slice moves on, or a run-next chain would come here each time.
-    i.p().slice.store(slice.wrapping_add(1), Relaxed);
+fn attend(i: Inside) -> Option<*mut Task> {
+    let (p, m) = (i.p(), i.m());
+    p.attention.store(false, Relaxed);
+    expire_own(i);
+    ready::demote_next(i);
+    if m.inbox_len.load(Relaxed) == 0 {
+        return None;
+    }
+    p.attention.store(m.inbox_len.load(Relaxed) > 1, Relaxed);
+    super::inbox::take(m)
+}
+
+/// The clock is read every [`TIMER_SLICES`] slices while there are timers; the global queue and the own shared deque
+/// are looked at first every [`FAIR`] slices, by turns.
+#[cold]
+fn look(i: Inside, slice: u32) -> Option<*mut Task> {
+    let p = i.p();
+    let timers = p.timers.earliest() != crate::source::timer::NEVER;
+    let since = slice.wrapping_sub(p.fair_at.get());
+    let fair = since >= FAIR || since == 0;
+    if fair {
+        p.fair_at.set(slice);
+    }
+    let rest = FAIR - if fair { 0 } else { since };
+    p.look_at.set(slice.wrapping_add(if timers { rest.min(TIMER_SLICES) } else { rest }));
+    if timers {
+        expire_own(i);
+    }
+    if !fair {
+        return None;
+    }
     if slice / FAIR % 2 == 1 {
-        if let Some(task) = i.p().runq.pop_shared() {
+        if let Some(task) = p.runq.pop_shared() {
             return Some(task);
         }
     }
@@ -98,7 +131,14 @@ fn from_global(i: Inside) -> Option<*mut Task> {
     let mut batch = s.global.take(s.procs_wanted());
     let first = batch.pop()?;
     while let Some(task) = batch.pop() {
-        if let Err(rest) = i.p().runq.push_back(Entry::ready(task)) {
+        // SAFETY: taken from the queue: ours.
+        let plain = unsafe {
+            // Long parked: its frames are in nobody's cache, and it runs soon.
+            prefetch((*task).sp.get());
+            (*task).sp.get() != 0 && (*task).class().is_null()
+        };
+        let entry = if plain { Entry::ready(task) } else { Entry::special(task) };
+        if let Err(rest) = i.p().runq.push_back(entry) {
             ready::overflow(i, rest);
         }
     }
@@ -108,6 +148,14 @@ fn from_global(i: Inside) -> Option<*mut Task> {
     // SAFETY: taken from the queue: ours.
     unsafe { (*first).status.start() };
     Some(first)
+}
+
+/// Starts to load what a parked task's switch will read: three lines at its stack pointer.
+#[inline(always)]
+fn prefetch(sp: usize) {
+    for line in 0..3 {
+        crate::primitive::prefetch(sp.wrapping_add(line * 64));
+    }
 }
 
 /// Makes the tasks of this processor's expired timers ready. True when there were any.
@@ -153,10 +201,15 @@ pub fn others_wait(i: Inside) -> bool {
 
 /// Work from anywhere, for a machine on its own stack. None: give up.
 pub fn anywhere(i: Inside) -> Option<*mut Task> {
+    let (m, s) = (i.m(), i.s());
+    if m.inbox_len.load(Relaxed) != 0 {
+        if let Some(task) = super::inbox::take(m) {
+            return Some(task);
+        }
+    }
     if let Some(task) = local(i) {
         return Some(task);
     }
-    let (m, s) = (i.m(), i.s());
     if !m.searching.replace(true) {
         s.idle.start_search();
     }

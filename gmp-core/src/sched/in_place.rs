@@ -75,7 +75,6 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
     counters.parks.inc();
     counters.switches.inc();
     me.reason.set(Reason::JoinInPlace);
-    me.status.park();
     t.host.set(me as *const Task as *mut Task);
     t.limit.set(me.limit.get());
     m.current.set(t as *const Task as *mut Task);
@@ -96,7 +95,6 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
             *m.cxx.get() = cxx;
         }
         m.current.set(me as *const Task as *mut Task);
-        me.status.resume_in_place();
         me.reason.set(Reason::None);
         i.p().counters.wakes.inc();
         end(i, t, ended, at_end)
@@ -119,8 +117,7 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
         }
         t.sp.set(0);
         i.m().blocking.store(false, Relaxed);
-        (*p.stacks.get()).unpromise(&i.s().depot, t.stack_class.get());
-        t.status.end();
+        super::stacks::unpromise(i, t.stack_class.get());
         super::spawn::recycle(i, t as *const Task as *mut Task);
     }
     if ended.how == switch::RETURNED {

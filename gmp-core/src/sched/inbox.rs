@@ -6,6 +6,7 @@
 //! processor (as Go does for a locked thread, §14.2).
 
 use super::{ready, Inside, Shared};
+use crate::machine::owner::INBOX;
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::task::state::Status;
@@ -22,6 +23,7 @@ pub unsafe fn deliver(s: &Shared, m: &Machine, task: *mut Task) {
         unsafe { inbox.push(task) };
         m.inbox_len.store(inbox.len() as u32, Relaxed);
     }
+    m.owner.request(INBOX);
     let mut locked = s.lock.lock();
     if !m.asleep.get() {
         return;
@@ -118,7 +120,7 @@ pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, pin: *const 
         }
         match i {
             Some(i) => {
-                if let Err(rest) = i.p().runq.push_back(crate::processor::runq::Entry::ready(task)) {
+                if let Err(rest) = i.p().runq.push_back(crate::processor::runq::Entry::special(task)) {
                     ready::overflow(i, rest);
                 }
                 ready::told(i);

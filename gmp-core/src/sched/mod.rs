@@ -210,7 +210,10 @@ impl Drop for Shared {
                 // SAFETY: made by `add_processor`; no machine is left.
                 let p = unsafe { Box::from_raw(p) };
                 // SAFETY: nobody else has it any more.
-                unsafe { (*p.stacks.get()).drain(&self.depot) };
+                unsafe {
+                    stacks::give_credits_back(&p, &self.depot, self.settings.stack_class, 0);
+                    (*p.stacks.get()).drain(&self.depot);
+                }
             }
         }
     }

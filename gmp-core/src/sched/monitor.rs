@@ -210,11 +210,11 @@ impl Watch<'_> {
         }
         if due {
             // The owner runs them at its next round.
-            p.slice_over.store(true, Relaxed);
+            p.attention.store(true, Relaxed);
         }
         if now - seen.slice_since >= SLICE {
             seen.slice_since = now;
-            p.slice_over.store(true, Relaxed);
+            p.attention.store(true, Relaxed);
             m.owner.request(YIELD);
         }
         if tick == INSIDE {

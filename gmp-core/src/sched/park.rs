@@ -34,7 +34,20 @@ pub unsafe fn park(i: Inside, reason: Reason, commit: unsafe fn(*mut c_void), da
 ///
 /// Go sends a yielding task to the global queue (§4.3); here it stays with its processor, which is the same order
 /// on one processor, and the 1-in-61 rule keeps the global queue from starving.
+#[inline(always)]
 pub fn yield_now(i: Inside) {
+    let t = me(i);
+    if t.extra.get().is_null() {
+        if let Some(next) = find::plain(i) {
+            // SAFETY: `t` is the current plain task; `next` is a plain task that waits to be continued, and ours to run.
+            return unsafe { switching::exchange(i, t, next) };
+        }
+    }
+    yield_slowly(i);
+}
+
+#[inline(never)]
+fn yield_slowly(i: Inside) {
     if !find::others_wait(i) {
         return;
     }

@@ -123,6 +123,7 @@ impl Shared {
         // SAFETY: under the lock, taken from its owner: the caches are ours.
         unsafe {
             (*p.tasks.get()).flush(&self.slab);
+            super::stacks::give_credits_back(p, &self.depot, self.settings.stack_class, 0);
             (*p.stacks.get()).drain(&self.depot);
         }
         p.machine.store(std::ptr::null_mut(), Relaxed);

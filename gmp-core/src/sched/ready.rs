@@ -5,7 +5,6 @@
 //! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
 
 use super::{Inside, Shared};
-use crate::primitive::Ordering::*;
 use crate::processor::runq::Entry;
 use crate::task::ready_list::ReadyList;
 use crate::task::state::Status;
@@ -190,10 +189,9 @@ pub unsafe fn wake(s: &Shared, i: Option<Inside>, waiter: *const Waiter) {
     }
 }
 
-/// The slice of the processor is over (monitor): run-next becomes an ordinary entry (§4.13).
+/// The processor needs attention (its slice is over): run-next becomes an ordinary entry (§4.13).
 #[cold]
 pub fn demote_next(i: Inside) {
-    i.p().slice_over.store(false, Relaxed);
     if let Err(rest) = i.p().runq.demote_next() {
         overflow(i, rest);
     }

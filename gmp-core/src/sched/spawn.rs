@@ -5,7 +5,7 @@
 //! Called by: tasks (inside, from their processor's caches) and foreign threads (from caches under a lock).
 //! Blocks: nothing; now and then a leaf lock, and once in a while a system call for more memory.
 
-use super::{ready, Inside, Shared};
+use super::{ready, stacks, Inside, Shared};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
 use crate::primitive::Ordering::*;
@@ -71,15 +71,14 @@ pub fn spawn(i: Inside, what: &Spawn) -> Result<Handle> {
     if s.refusing.load(Relaxed) {
         return Err(refuse(what, Error::Stopped));
     }
-    // SAFETY: the caches belong to the processor, which is ours.
-    let (tasks, stacks) = unsafe { (&mut *p.tasks.get(), &mut *p.stacks.get()) };
-    if let Err(e) = stacks.promise(&s.depot, what.stack) {
+    if let Err(e) = stacks::promise(i, what.stack) {
         return Err(refuse(what, e));
     }
-    let task = match tasks.take(&s.slab) {
+    // SAFETY: the cache belongs to the processor, which is ours.
+    let task = match unsafe { (*p.tasks.get()).take(&s.slab) } {
         Ok(task) => task,
         Err(e) => {
-            stacks.unpromise(&s.depot, what.stack);
+            stacks::unpromise(i, what.stack);
             return Err(refuse(what, e));
         }
     };

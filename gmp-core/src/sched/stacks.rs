@@ -4,7 +4,9 @@
 //! spawn to end (`stack/cache.rs`), so it will find a stack; one that has not started owns none.
 
 use super::Inside;
-use crate::stack::Stack;
+use crate::base::error::Result;
+use crate::processor::Processor;
+use crate::stack::{Class, Depot, Stack};
 use crate::task::Task;
 use std::mem::ManuallyDrop;
 
@@ -20,6 +22,65 @@ pub fn equip(i: Inside, t: &Task) -> bool {
             true
         }
         Err(_) => false,
+    }
+}
+
+/// Credits that move between a processor and its stack cache at a time.
+const CREDITS: u32 = 32;
+
+/// Takes a credit for a task to be spawned.
+#[inline(always)]
+pub fn promise(i: Inside, class: Class) -> Result<()> {
+    let credits = &i.p().credits;
+    if class != i.s().settings.stack_class || credits.get() == 0 {
+        return more_credits(i, class);
+    }
+    credits.set(credits.get() - 1);
+    Ok(())
+}
+
+#[cold]
+fn more_credits(i: Inside, class: Class) -> Result<()> {
+    let p = i.p();
+    // SAFETY: the cache belongs to the processor, which is ours.
+    let cache = unsafe { &mut *p.stacks.get() };
+    cache.promise(&i.s().depot, class)?;
+    if class == i.s().settings.stack_class {
+        // As many more as can be had: near the limit none.
+        while p.credits.get() < CREDITS && cache.promise(&i.s().depot, class).is_ok() {
+            p.credits.set(p.credits.get() + 1);
+        }
+    }
+    Ok(())
+}
+
+/// Gives the credit of a task that has ended back.
+#[inline(always)]
+pub fn unpromise(i: Inside, class: Class) {
+    let credits = &i.p().credits;
+    if class != i.s().settings.stack_class || credits.get() >= 2 * CREDITS {
+        return fewer_credits(i, class);
+    }
+    credits.set(credits.get() + 1);
+}
+
+#[cold]
+fn fewer_credits(i: Inside, class: Class) {
+    let p = i.p();
+    // SAFETY: the cache belongs to the processor, which is ours.
+    let cache = unsafe { &mut *p.stacks.get() };
+    cache.unpromise(&i.s().depot, class);
+    if class == i.s().settings.stack_class {
+        give_credits_back(p, &i.s().depot, class, CREDITS);
+    }
+}
+
+/// Gives all but `keep` of a processor's credits to its stack cache.
+pub fn give_credits_back(p: &Processor, depot: &Depot, class: Class, keep: u32) {
+    while p.credits.get() > keep {
+        p.credits.set(p.credits.get() - 1);
+        // SAFETY: the caller owns the processor.
+        unsafe { (*p.stacks.get()).unpromise(depot, class) };
     }
 }
 

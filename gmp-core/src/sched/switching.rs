@@ -77,6 +77,20 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
     }
 }
 
+/// A plain task yields to `next`, which goes on.
+///
+/// # Safety
+/// `me` is the current task of `i`'s machine, without a class; `next` is plain, started and ours to run.
+#[inline(always)]
+pub unsafe fn exchange(i: Inside, me: &Task, next: *mut Task) {
+    let m = i.m();
+    m.commit.set(Commit::Yield(me as *const Task as *mut Task));
+    m.current.set(next);
+    i.p().counters.switches.inc();
+    // SAFETY: the caller's promise.
+    unsafe { swap(m, me, (*next).sp.get()) };
+}
+
 #[inline(always)]
 unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
     // SAFETY: `errno` and `cxx` are this thread's, read before and looked up anew after the switch (W2, W3).
@@ -84,13 +98,18 @@ unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
         // Parking ends a declared blocking section: the flag is the machine's.
         m.blocking.store(false, Relaxed);
         let errno = *m.errno.get();
-        let cxx = if m.cxx.get().is_null() { [0; 2] } else { *m.cxx.get() };
+        let mut cxx = std::mem::MaybeUninit::<[usize; 2]>::uninit();
+        let has_cxx = !m.cxx.get().is_null();
+        if has_cxx {
+            cxx.write(*m.cxx.get());
+        }
         switch_to(me.sp.as_ptr(), to);
         let m = &*(tls::get() as *const Machine);
         arrived(m);
         *m.errno.get() = errno;
         if !m.cxx.get().is_null() {
-            *m.cxx.get() = cxx;
+            // C++ may have come into the process while we were away: then there was nothing to keep.
+            *m.cxx.get() = if has_cxx { cxx.assume_init() } else { [0; 2] };
         }
     }
 }
@@ -143,14 +162,17 @@ fn fresh(i: Inside, t: &Task) -> Option<switch::Sp> {
 /// Called on `m`'s thread, right after a switch.
 #[inline(always)]
 pub unsafe fn arrived(m: &Machine) {
-    match m.commit.replace(Commit::None) {
+    let commit = m.commit.replace(Commit::None);
+    // The most frequent first, by a branch that is predicted.
+    if let Commit::Yield(t) = commit {
+        // SAFETY: as below.
+        return unsafe { yielded(m, t) };
+    }
+    match commit {
         Commit::None => {}
         // SAFETY: the commit's task has left its stack and is ours to queue; inside with a processor, except for
         // `Global`, which needs none.
-        Commit::Yield(t) => unsafe {
-            (*t).status.requeue();
-            ready::push_back(Inside::assume(m), t);
-        },
+        Commit::Yield(t) => unsafe { yielded(m, t) },
         // SAFETY: as above; `f` is the park's own publisher.
         Commit::Park(t, f, data) => unsafe {
             (*t).status.park();
@@ -160,6 +182,15 @@ pub unsafe fn arrived(m: &Machine) {
         Commit::Global(t) => unsafe { ready::requeue_globally(&*(m.shared as *const super::Shared), t) },
         // SAFETY: nobody runs on that stack any more.
         Commit::Ended(stack) => unsafe { stacks::recycle(Inside::assume(m), stack) },
+    }
+}
+
+#[inline(always)]
+unsafe fn yielded(m: &Machine, t: *mut Task) {
+    // SAFETY: the task has left its stack and is ours to queue; inside with a processor.
+    unsafe {
+        (*t).status.requeue();
+        ready::push_back(Inside::assume(m), t);
     }
 }
 

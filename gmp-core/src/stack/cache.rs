@@ -2,7 +2,7 @@
 //!
 //! Owns: for each class, some idle slots and some credits that no task has.
 //!
-//! Always true: a class has at least as many credits here as slots. With that, and with a credit for each task
+//! Always true: a class has at least as many credits here, or at hand beside it with the same owner, as slots. With that, and with a credit for each task
 //! from [`Cache::promise`] to [`Cache::unpromise`], the rule of `depot` holds: every slot is covered.
 //!
 //! ```text
@@ -53,7 +53,8 @@ impl Cache {
     #[inline]
     pub fn promise(&mut self, depot: &Depot, class: Class) -> Result<()> {
         let shelf = &mut self.shelves[class as usize];
-        if shelf.credits == shelf.stacks.len() {
+        // Fewer than slots: the rest are the owner's (`sched/stacks.rs` keeps some of the default class at hand).
+        if shelf.credits <= shelf.stacks.len() {
             shelf.more_credits(depot, class)?;
         }
         shelf.credits -= 1;

@@ -29,7 +29,7 @@ pub const MAX: i64 = i64::MAX >> SHIFT;
 #[derive(Debug)]
 pub struct WaitGroup {
     state: AtomicU64,
-    /// The newest waiter; the others follow through `next`.
+    /// The newest waiter of a ring: its `next` is the oldest, so that waking in order needs one pass.
     list: AtomicPtr<Waiter>,
 }
 
@@ -49,7 +49,7 @@ pub enum Found {
 }
 
 impl WaitGroup {
-    /// Changes the count by `n`. `Ok(list)`: it became zero, wake these (newest first; null when nobody waits).
+    /// Changes the count by `n`. `Ok(list)`: it became zero, wake these (oldest first; null when nobody waits).
     /// `Misuse`, and no change, below zero or above [`MAX`].
     #[must_use = "the waiters must be woken"]
     pub fn add(&self, n: i64) -> Result<*const Waiter> {
@@ -78,17 +78,17 @@ impl WaitGroup {
         self.state.load(Relaxed)
     }
 
-    /// With the lock held and the count zero: the waiters; unlocks. The last touch of the group's memory.
+    /// With the lock held and the count zero: the waiters, oldest first; unlocks. The last touch of the group's memory.
     fn take_list(&self) -> *const Waiter {
         #[cfg(loom)]
         if Break::WaitGroupUnlockFirst.is_on() {
             self.state.store(0, Release);
-            return self.list.swap(null_mut(), Relaxed);
+            return open(self.list.swap(null_mut(), Relaxed));
         }
-        let list = self.list.load(Relaxed);
+        let newest = self.list.load(Relaxed);
         self.list.store(null_mut(), Relaxed);
         self.state.store(0, Release);
-        list
+        open(newest)
     }
 
     /// True when the count is zero.
@@ -122,7 +122,13 @@ impl WaitGroup {
 
     /// With the lock held: adds a waiter.
     pub fn push(&self, waiter: &Waiter) {
-        waiter.next.set(self.list.load(Relaxed));
+        let newest = self.list.load(Relaxed);
+        if newest.is_null() {
+            waiter.next.set(waiter);
+        } else {
+            // SAFETY: a waiter in the list is valid while the lock is held (G2).
+            waiter.next.set(unsafe { (*newest).next.replace(waiter) });
+        }
         self.list.store(waiter as *const Waiter as *mut Waiter, Relaxed);
     }
 
@@ -146,37 +152,35 @@ impl WaitGroup {
 
     /// With the lock held: takes a waiter out.
     pub fn unlink(&self, waiter: &Waiter) -> bool {
-        let mut at: *const Waiter = self.list.load(Relaxed);
-        if std::ptr::eq(at, waiter) {
-            self.list.store(waiter.next.get() as *mut Waiter, Relaxed);
-            return true;
-        }
+        let newest = self.list.load(Relaxed) as *const Waiter;
+        let mut at = newest;
         while !at.is_null() {
             // SAFETY: a waiter in the list is valid while the lock is held (G2).
             let w = unsafe { &*at };
             if std::ptr::eq(w.next.get(), waiter) {
                 w.next.set(waiter.next.get());
+                if std::ptr::eq(newest, waiter) {
+                    let left = if std::ptr::eq(at, waiter) { std::ptr::null() } else { at };
+                    self.list.store(left as *mut Waiter, Relaxed);
+                }
                 return true;
             }
             at = w.next.get();
+            if std::ptr::eq(at, newest) {
+                return false;
+            }
         }
         false
     }
 }
 
-#[cfg(loom)]
-impl WaitGroup {
-    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut WaitGroup) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            (*this).state.with_mut(|_| ());
-            (*this).list.with_mut(|_| ());
-        }
+/// Opens a ring at its newest waiter: the oldest, with null after the newest.
+fn open(newest: *const Waiter) -> *const Waiter {
+    if newest.is_null() {
+        return newest;
     }
+    // SAFETY: the ring was taken out of the group by the caller: its waiters are valid until woken.
+    unsafe { (*newest).next.replace(std::ptr::null()) }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -137,24 +137,16 @@ impl Publish {
     }
 }
 
-/// Wakes a list of waiters, oldest first.
+/// Wakes a list of waiters, in its order.
 ///
 /// # Safety
 /// The list was taken out of its object by the caller.
-unsafe fn wake_all(list: *const Waiter, mut wake: impl FnMut(*const Waiter)) {
-    let (mut oldest, mut at) = (null::<Waiter>(), list);
-    // SAFETY: each waiter is valid until it is woken; the next one is read before.
-    unsafe {
-        while !at.is_null() {
-            let next = (*at).next.replace(oldest);
-            oldest = at;
-            at = next;
-        }
-        while !oldest.is_null() {
-            let next = (*oldest).next.get();
-            wake(oldest);
-            oldest = next;
-        }
+unsafe fn wake_all(mut list: *const Waiter, mut wake: impl FnMut(*const Waiter)) {
+    while !list.is_null() {
+        // SAFETY: a waiter is valid until it is woken; the next one is read before.
+        let next = unsafe { (*list).next.get() };
+        wake(list);
+        list = next;
     }
 }
 

@@ -9,7 +9,7 @@
 //! | NewShared | nobody: whoever wins `claim_shared` (a popper, a thief, a joiner) | started |
 //! | NewGlobal | the global queue's lock | popped |
 //! | Ready | the one queue entry that names it | whoever takes that entry |
-//! | Running | the machine that runs it | `park`, `requeue`, `end` |
+//! | Running | the machine that runs it (or, while a child runs in place above it, the child) | `park`, `requeue`, `end` |
 //! | Parked | the party that will make it ready (exactly one) | `ready` |
 //! | Ended | its joiner | recycled |
 //!
@@ -184,13 +184,6 @@ impl StatusWord {
     /// Any → Ready, for a record that is not a task but stands in a queue for something (`Kind`).
     pub fn arm_ticket(&self) {
         self.set(Status::Ready);
-    }
-
-    /// Parked → Running: a task that waited below its joiner's frames goes on (see `sched/in_place.rs`).
-    #[inline(always)]
-    pub fn resume_in_place(&self) {
-        debug_assert_eq!(self.status(), Status::Parked);
-        self.set(Status::Running);
     }
 
     /// Running → Ended: the result is stored.

@@ -27,6 +27,7 @@ const EXPIRED: u32 = 2;
 pub struct Waiter {
     claim: AtomicU32,
     /// Where it lies in a timer heap (`u32::MAX`: nowhere). Under that heap's lock.
+    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) slot: Cell<u32>,
     /// The next waiter of the same object. Under the object's lock.
     pub(crate) next: Cell<*const Waiter>,

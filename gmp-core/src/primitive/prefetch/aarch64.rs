@@ -1,0 +1,10 @@
+//! `prfm pldl1keep`.
+
+/// See the module above.
+#[inline(always)]
+pub fn prefetch(address: usize) {
+    // SAFETY: a hint; it neither faults nor reads.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{a}]", a = in(reg) address, options(nostack, preserves_flags, readonly))
+    };
+}
