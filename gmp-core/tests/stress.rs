@@ -26,7 +26,7 @@ fn tree(seed: u64, depth: u32, leaves: Arc<AtomicU64>) -> u64 {
     }
     let children: Vec<_> = (0..1 + rng.below(4))
         .map(|_| {
-            let (seed, leaves) = (rng.next(), leaves.clone());
+            let (seed, leaves) = (rng.bits(), leaves.clone());
             spawn(move || tree(seed, depth - 1, leaves)).unwrap()
         })
         .collect();
@@ -50,7 +50,7 @@ fn random_trees_lose_no_task_while_processors_come_and_go() {
     let mut rng = Rng::new(seed());
     for round in 0..env("GMP_TEST_ROUNDS", 60) {
         let leaves = Arc::new(AtomicU64::new(0));
-        let seeds: Vec<u64> = (0..4).map(|_| rng.next()).collect();
+        let seeds: Vec<u64> = (0..4).map(|_| rng.bits()).collect();
         let roots: Vec<_> = seeds
             .iter()
             .map(|&seed| {

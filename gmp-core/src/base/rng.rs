@@ -18,7 +18,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -28,7 +28,7 @@ impl Rng {
     /// A number below `n`, evenly enough for scheduling (`n` > 0).
     pub fn below(&mut self, n: u32) -> u32 {
         debug_assert!(n > 0);
-        (((self.next() >> 32) * n as u64) >> 32) as u32
+        (((self.bits() >> 32) * n as u64) >> 32) as u32
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     fn equal_seeds_give_equal_sequences_and_different_seeds_differ() {
         let draw = |seed| {
             let mut r = Rng::new(seed);
-            (0..8).map(|_| r.next()).collect::<Vec<_>>()
+            (0..8).map(|_| r.bits()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));

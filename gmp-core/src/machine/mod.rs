@@ -68,6 +68,8 @@ pub struct Machine {
 
     /// In a declared blocking section. The monitor reads it.
     pub blocking: AtomicBool,
+    /// Runs a task that was spawned as blocking: any stretch outside counts as declared. The monitor reads it.
+    pub hinted: AtomicBool,
     /// When an at-once hand-off began; 0: none (see `sched/handoff.rs`).
     pub blocking_since: Cell<i64>,
     /// Counted in `searching`.
@@ -114,6 +116,7 @@ impl Machine {
             next: Cell::new(null_mut()),
             ended: Cell::new(null_mut()),
             blocking: AtomicBool::new(false),
+            hinted: AtomicBool::new(false),
             blocking_since: Cell::new(0),
             searching: Cell::new(false),
             token: Cell::new(std::ptr::null()),

@@ -3,7 +3,7 @@
 //! Threads: one whose search ends, because it finds work, because its processor is taken out of use, or because there was
 //! no processor to start with; and a submitter that may leave its work to that search. The world is that of `idle.rs`.
 //! Checked: I2, at the end: no work is left although a processor is idle.
-//! Bounded: with three threads, to three interruptions.
+//! Bounded: with three threads, to four interruptions.
 
 use super::idle::{World, LOST};
 use super::{fails, holds, race, Break};
@@ -52,7 +52,7 @@ fn a_start_that_finds_no_processor() {
 fn model_idle_ends_hold() {
     holds(None, a_search_that_ends_with_work);
     holds(None, a_searcher_that_is_retired);
-    holds(Some(3), a_start_that_finds_no_processor);
+    holds(Some(4), a_start_that_finds_no_processor);
 }
 
 #[test]
@@ -69,5 +69,5 @@ fn model_idle_ends_fail_without_a_fence_when_a_searcher_is_retired() {
 
 #[test]
 fn model_idle_ends_fail_when_a_failed_start_ends_without_the_lock() {
-    fails(Break::IdleStartUnlocked, LOST, Some(3), a_start_that_finds_no_processor);
+    fails(Break::IdleStartUnlocked, LOST, Some(4), a_start_that_finds_no_processor);
 }

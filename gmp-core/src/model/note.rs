@@ -3,6 +3,7 @@
 //! Threads: a sleeper, and one or two wakers that each write something before.
 //! Checked: no wake is lost, whether it comes before the sleep, during it or beside another; what the waker wrote is
 //! visible to the sleeper. A sleeper with a deadline gets away, and leaves nothing behind that a later sleep takes.
+//! Bounded: with two wakers, to three interruptions.
 
 use super::{fails, holds, race, Break, Place};
 use crate::base::note::Note;

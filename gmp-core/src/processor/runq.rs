@@ -261,14 +261,14 @@ impl RunQueue {
     #[inline(always)]
     pub fn forget(&self, task: *const Task) {
         let next = self.next.load(Relaxed);
-        if Entry(next).task() as *const Task == task {
+        if std::ptr::eq(Entry(next).task(), task) {
             self.next.store(0, Relaxed);
             return;
         }
         let tail = self.tail.load(Relaxed);
         if tail != self.head.load(Relaxed) {
             let last = tail.wrapping_sub(1);
-            if self.ring[(last % RING) as usize].get().task() as *const Task == task {
+            if std::ptr::eq(self.ring[(last % RING) as usize].get().task(), task) {
                 self.tail.store(last, Relaxed);
             }
         }
@@ -352,8 +352,8 @@ mod tests {
 
     fn drain(q: &RunQueue) -> Vec<u32> {
         let mut order = Vec::new();
-        // SAFETY: the tests' own records.
         while let Some(t) = q.pop_next().or_else(|| q.pop_front()).or_else(|| q.pop_shared()) {
+            // SAFETY: the tests' own records.
             order.push(unsafe { (*t).index });
         }
         order

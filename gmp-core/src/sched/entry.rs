@@ -65,6 +65,7 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
         if !m.cxx.get().is_null() {
             *m.cxx.get() = [0; 2];
         }
+        switching::hint(t);
         m.exit();
         if class {
             super::token::entered_first(t);
@@ -177,6 +178,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         t.stack.set(0);
         i.m().current.set(null_mut());
         i.m().blocking.store(false, Relaxed);
+        i.m().hinted.store(false, Relaxed);
         stacks::unpromise(i, t.stack_class.get());
         t.status.end();
         match t.join.end() {

@@ -15,7 +15,7 @@ impl Shared {
     pub fn expose(&self, m: &Machine, p: &Processor) -> bool {
         {
             let _locked = self.lock.lock();
-            if m.processor.load(Relaxed) != p as *const Processor as *mut Processor || !m.owner.seize() {
+            if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
                 return false;
             }
             if p.runq.ring_len() > 0 {

@@ -125,7 +125,7 @@ impl Shared {
     /// machine has come in meanwhile.
     pub fn retake(&self, m: &Machine, p: &Processor) -> bool {
         let locked = self.lock.lock();
-        if m.processor.load(Relaxed) != p as *const Processor as *mut Processor || !m.owner.seize() {
+        if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
             return false;
         }
         let p = self.unassign(m);

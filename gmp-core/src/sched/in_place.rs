@@ -7,7 +7,7 @@
 //!  - R1. The child keeps its own identity, locals, deferred calls and end; the joiner counts as parked meanwhile.
 //!  - R2. If the child parks, the stack with both on it parks; when the child ends, wherever, the joiner goes on
 //!        there. It was waiting for the child anyway.
-//!  - R3. Only plain tasks, joined without a deadline, with enough stack left: as much as the child asked for by
+//!  - R3. Only plain tasks that were not spawned as blocking, joined without a deadline, with enough stack left: as much as the child asked for by
 //!        number, or half of what its class has (three eighths of the slot).
 
 use super::{park, Inside};
@@ -15,7 +15,7 @@ use crate::base::error::Error;
 use crate::primitive::Ordering::Relaxed;
 use crate::switch;
 use crate::task::state::Status;
-use crate::task::{EndFn, Reason, Task, FLAG_EXACT_STACK};
+use crate::task::{EndFn, Reason, Task, FLAG_BLOCKING, FLAG_EXACT_STACK};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -30,7 +30,8 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
         return None;
     }
     let me = park::me(i);
-    if !me.extra.get().is_null() && !me.class().is_null() || !has_room(me, t) {
+    let blocks = t.flags.get() & FLAG_BLOCKING != 0;
+    if blocks || !me.extra.get().is_null() && !me.class().is_null() || !has_room(me, t) {
         return None;
     }
     match status {

@@ -33,7 +33,7 @@ pub unsafe fn deliver(s: &Shared, m: &Machine, task: *mut Task) {
         return;
     };
     s.idle.set_idle(locked.idle_procs.len());
-    locked.idle_machines.retain(|&other| other != m as *const Machine);
+    locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
     // SAFETY: processors are not freed while the runtime lives.
     s.wake_with(m, unsafe { &*p }, false);
     drop(locked);
@@ -77,7 +77,7 @@ pub unsafe fn serve_ticket(i: Inside, ticket: &Task) {
     if !m.asleep.get() || m.inbox_len.load(Relaxed) == 0 {
         return;
     }
-    locked.idle_machines.retain(|&other| other != m as *const Machine);
+    locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
     let p = s.unassign(i.m());
     s.wake_with(m, p, false);
     drop(locked);

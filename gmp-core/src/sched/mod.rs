@@ -187,7 +187,7 @@ impl Shared {
     /// Adds a processor to the table. Under the scheduler's lock.
     fn add_processor(&self) -> &Processor {
         let n = self.procs_len.load(Relaxed);
-        let seed = self.settings.seed ^ Rng::new(n as u64).next();
+        let seed = self.settings.seed ^ Rng::new(n as u64).bits();
         let p = Box::into_raw(Box::new(Processor::new(n, seed)));
         self.procs[n as usize].store(p, Relaxed);
         self.procs_len.store(n + 1, Release);

@@ -220,7 +220,8 @@ impl Watch<'_> {
         if tick == INSIDE {
             return;
         }
-        if m.blocking.load(Relaxed) && stuck >= DECLARED {
+        let declared = m.blocking.load(Relaxed) || m.hinted.load(Relaxed);
+        if declared && stuck >= DECLARED {
             found.acted |= s.retake(m, p);
         } else if private && s.idle.hungry() && stuck >= AWAY {
             found.acted |= s.expose(m, p);

@@ -37,7 +37,7 @@ pub unsafe fn park(i: Inside, reason: Reason, commit: unsafe fn(*mut c_void), da
 #[inline(always)]
 pub fn yield_now(i: Inside) {
     let t = me(i);
-    if t.extra.get().is_null() {
+    if t.extra.get().is_null() && t.flags.get() & crate::task::FLAG_BLOCKING == 0 {
         if let Some(next) = find::plain(i) {
             // SAFETY: `t` is the current plain task; `next` is a plain task that waits to be continued, and ours to run.
             return unsafe { switching::exchange(i, t, next) };

@@ -197,7 +197,7 @@ impl Shared {
     pub fn sleep(&self, m: &Machine) -> bool {
         loop {
             let mut locked = self.lock.lock();
-            if locked.watcher == m as *const Machine {
+            if std::ptr::eq(locked.watcher, m) {
                 locked.watcher = std::ptr::null();
                 if self.earliest_timer() != NEVER {
                     // Nobody watches the timers now but the monitor.
@@ -208,7 +208,7 @@ impl Shared {
                 return true;
             }
             if m.asleep.replace(false) {
-                locked.idle_machines.retain(|&other| other != m as *const Machine);
+                locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
             }
             if self.stopping.load(Relaxed) {
                 return false;

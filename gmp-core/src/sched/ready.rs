@@ -36,7 +36,8 @@ pub unsafe fn ready_behind(i: Inside, task: *mut Task) {
     // SAFETY: the caller's promise.
     unsafe { (*task).status.ready() };
     i.p().counters.wakes.inc();
-    push_back(i, task);
+    // SAFETY: as above.
+    unsafe { push_back(i, task) };
 }
 
 /// What is not an ordinary entry of a run queue.
@@ -54,9 +55,12 @@ pub fn push_next(i: Inside, e: Entry) {
     }
 }
 
-/// Puts a task that has run (or came from the global queue) at the tail of the private queue.
+/// Puts a task that has run at the tail of the private queue.
+///
+/// # Safety
+/// `task` is `Ready`, and the caller's to queue.
 #[inline(always)]
-pub fn push_back(i: Inside, task: *mut Task) {
+pub unsafe fn push_back(i: Inside, task: *mut Task) {
     // SAFETY: the callers own the task.
     if let Some(class) = special(unsafe { &*task }) {
         // SAFETY: as above.

@@ -29,7 +29,7 @@ pub fn machine_main(m: &Machine) {
         // SAFETY: this thread's machine, inside, with a processor.
         let i = unsafe { Inside::assume(m) };
         let next = m.next.replace(null_mut());
-        let found = if next.is_null() { find::anywhere(i) } else { Some(next as *mut Task) };
+        let found = if next.is_null() { find::anywhere(i) } else { Some(next) };
         match found {
             Some(task) => {
                 stop_searching(i);

@@ -32,7 +32,26 @@ pub unsafe fn leave(i: Inside, me: &Task, commit: Commit) {
     i.m().commit.set(commit);
     let to = destination(i);
     // SAFETY: the same contract; `to` is a context made current by `destination`.
-    unsafe { swap(i.m(), me, to) };
+    unsafe {
+        swap(i.m(), me, to);
+        hint(me);
+    }
+}
+
+/// A task that was spawned as blocking goes on, or starts: the monitor shall not wait for its first declared section.
+///
+/// # Safety
+/// `me` is the current task, inside.
+#[inline(always)]
+pub unsafe fn hint(me: &Task) {
+    if me.flags.get() & crate::task::FLAG_BLOCKING != 0 {
+        // SAFETY: the caller's promise.
+        let i = unsafe { Inside::current() };
+        i.m().hinted.store(true, Relaxed);
+        if find::others_wait(i) {
+            i.s().monitor.attend();
+        }
+    }
 }
 
 /// The task of a class leaves: its hooks surround the switch.
@@ -56,6 +75,7 @@ unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
             None => destination(i),
         };
         swap(i.m(), me, to);
+        hint(me);
         super::token::entered(me);
     }
 }
@@ -97,6 +117,7 @@ unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
     unsafe {
         // Parking ends a declared blocking section: the flag is the machine's.
         m.blocking.store(false, Relaxed);
+        m.hinted.store(false, Relaxed);
         let errno = *m.errno.get();
         let mut cxx = std::mem::MaybeUninit::<[usize; 2]>::uninit();
         let has_cxx = !m.cxx.get().is_null();

@@ -150,7 +150,7 @@ pub unsafe fn successor(i: Inside, class: &Class) -> Option<*mut Task> {
     let token = token_of(class);
     let runs = m.token_runs.get() + 1;
     m.token_runs.set(runs);
-    if runs >= BUDGET && (runs % BUDGET == 0) && other_work(i) || m.owner.requested() != 0 {
+    if runs >= BUDGET && runs.is_multiple_of(BUDGET) && other_work(i) || m.owner.requested() != 0 {
         return None;
     }
     let mut state = token.state.lock();
@@ -314,7 +314,7 @@ pub unsafe fn serve(mut i: Inside, ticket: &Task) {
     };
     let home = {
         let mut state = token.state.lock();
-        if !state.home.is_null() && state.home != m as *const Machine {
+        if !state.home.is_null() && !std::ptr::eq(state.home, m) {
             state.home
         } else {
             state.queued = false;

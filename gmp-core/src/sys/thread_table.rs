@@ -27,6 +27,7 @@ impl Table {
     }
 
     /// Sets this thread's pointer.
+    #[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the pointer is stored, not followed")]
     pub fn set(&self, value: *mut c_void) -> Result<(), Errno> {
         let mut key = self.key.load(Acquire);
         if key == 0 {
