@@ -33,7 +33,7 @@ fn tree(seed: u64, depth: u32, leaves: Arc<AtomicU64>) -> u64 {
     match rng.below(6) {
         0 => yield_now(),
         1 => time::sleep(rng.below(50_000) as i64).unwrap(),
-        2 => blocking::block(|| std::thread::yield_now()),
+        2 => blocking::block(std::thread::yield_now),
         _ => {}
     }
     let mut sum = 0;

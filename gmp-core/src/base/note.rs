@@ -33,13 +33,13 @@ impl Note {
     pub fn sleep(&self, deadline: Option<i64>) -> bool {
         // Acquire pairs with the Release in `wake`: what the waker wrote before is visible after.
         if self.0.compare_exchange(EMPTY, SLEEPING, Acquire, Acquire).is_err() {
-            self.0.store(EMPTY, Relaxed);
+            self.0.swap(EMPTY, Acquire);
             return true;
         }
         loop {
             let expired = wait(&self.0, SLEEPING, deadline);
             if self.0.load(Acquire) == WOKEN {
-                self.0.store(EMPTY, Relaxed);
+                self.0.swap(EMPTY, Acquire);
                 return true;
             }
             if expired {
@@ -47,7 +47,7 @@ impl Note {
                 return match self.0.compare_exchange(SLEEPING, EMPTY, Acquire, Acquire) {
                     Ok(_) => false,
                     Err(_) => {
-                        self.0.store(EMPTY, Relaxed);
+                        self.0.swap(EMPTY, Acquire);
                         true
                     }
                 };

@@ -115,6 +115,12 @@ fn done_against_deadline() {
     race(World::new(1), &[World::wait_until, World::say_and_done::<0>]);
 }
 
+/// One of two waiters leaves the ring.
+fn done_against_deadline_beside_a_waiter() {
+    let world = race(World::new(1).with_a_waiter(), &[World::wait_until, World::say_and_done::<0>]);
+    assert!(world.waiters[1].sleep_thread(None));
+}
+
 /// A waiter stands in the list already; the one that comes late may find zero, and free.
 fn done_against_a_late_wait() {
     let world = race(World::new(1).with_a_waiter(), &[World::wait_and_free, World::say_and_done::<0>]);
@@ -131,6 +137,7 @@ fn model_wait_group_holds() {
 #[test]
 fn model_wait_group_holds_with_a_deadline() {
     holds(None, done_against_deadline);
+    holds(None, done_against_deadline_beside_a_waiter);
 }
 
 #[test]

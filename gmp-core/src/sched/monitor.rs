@@ -165,8 +165,10 @@ impl Watch<'_> {
         let s = self.s;
         let now = clock::now();
         let mut found = Found::default();
-        self.seen.resize(s.procs_made() as usize, Seen::default());
-        for index in 0..s.procs_made() {
+        // Once: processors may be added meanwhile.
+        let made = s.procs_made();
+        self.seen.resize(made as usize, Seen::default());
+        for index in 0..made {
             let p = s.processor(index);
             let m = p.machine.load(Acquire) as *const Machine;
             // SAFETY: machines are not freed while the runtime lives.

@@ -35,8 +35,10 @@ impl Shared {
         match self.pop_idle(&mut locked) {
             Some(p) => self.start_machine(locked, p, true),
             None => {
-                drop(locked);
+                // Before the unlock: a machine that gives up after it must not count us as searching (§7.6 in other words;
+                // `model_idle_holds_with_two_submitters` found the lost core).
                 self.idle.end_search();
+                drop(locked);
             }
         }
     }

@@ -52,8 +52,8 @@ fn obey(s: &Shared, m: &Machine) -> bool {
     }
     if requests & RETIRE != 0 && !m.processor.load(Relaxed).is_null() && m.next.get().is_null() {
         s.retire_own(&mut locked, m);
-        if m.processor.load(Relaxed).is_null() && m.searching.replace(false) {
-            s.idle.end_search();
+        if m.processor.load(Relaxed).is_null() && m.searching.replace(false) && !s.idle.give_up(s.barrier) {
+            s.monitor.attend();
         }
     }
     !m.processor.load(Relaxed).is_null()
@@ -66,8 +66,15 @@ fn stop_searching(i: Inside) {
     }
     let s = i.s();
     s.idle.end_search();
-    // F1 on this side too: a submitter that saw us searching left its work to us.
+    // A processor that goes idle after this is its own machine's to look for work; that machine executes the barrier.
     fence(SeqCst);
+    if !s.idle.hungry() {
+        return;
+    }
+    // F1's partner: a submitter that saw us searching left its work to us.
+    if !s.barrier.heavy() {
+        s.monitor.attend();
+    }
     if (s.has_published_work() || s.has_private_work()) && s.idle.wants_searcher() {
         s.start_searcher();
     }
