@@ -3,7 +3,7 @@
 //! Owns: the type object, made once when the module is loaded and kept for ever.
 //!
 //! Called by the interpreter with the GIL held. `join` and `exception` wait; they are raw methods that hold nothing of
-//! PyO3 (see wait.rs, W2).
+//! PyO3 (see wait.rs, W3).
 
 use crate::native::Native;
 use crate::task::{self, Task};
@@ -163,6 +163,11 @@ pub unsafe fn wait_done(task: *mut Task, deadline: i64) -> bool {
         }
         let mut waiter = Waiter::guarded_by((*task).native);
         waiter.arm();
+        // Arming entered the runtime, where others may have had their turn: the task may be done by now. From here to
+        // the push nothing enters it.
+        if task::is_done(task) {
+            return true;
+        }
         let woke = if (*task).native.is_null() {
             (*task).joiners.push(&mut waiter);
             let woke = wait::wait(&mut waiter, deadline);

@@ -6,7 +6,9 @@
 //! Always true:
 //!  - W1. Who unlinks a waiter under its list's guard (the GIL; for native tasks their own lock) is the one who signals
 //!    it, exactly once. A waiter that gives up unlinks itself; if it is too late, it waits for the signal on its way.
-//!  - W2. Nothing of PyO3 (no guard, no borrow) lives across a wait: PyO3 counts attachments per OS thread.
+//!  - W2. A call into the runtime may let other tasks run, whatever it is for (the slice may be over). Between the look
+//!    at an event and the push of its waiter there is none.
+//!  - W3. Nothing of PyO3 (no guard, no borrow) lives across a wait: PyO3 counts attachments per OS thread.
 //!
 //! Called with the GIL held, by calls.rs and task.rs. Blocks its caller, nothing else.
 //!

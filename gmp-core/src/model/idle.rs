@@ -108,6 +108,12 @@ impl World {
         if !Break::IdleEndFence.is_on() {
             fence(SeqCst);
         }
+        if !self.idle.hungry() {
+            return;
+        }
+        if !Break::IdleEndFence.is_on() {
+            assert!(self.barrier.heavy());
+        }
         if self.has_published_work() && self.idle.wants_searcher() {
             self.start_searcher();
         }

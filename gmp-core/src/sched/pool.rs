@@ -36,7 +36,7 @@ impl Shared {
             Some(p) => self.start_machine(locked, p, true),
             None => {
                 // Before the unlock: a machine that gives up after it must not count us as searching (§7.6 in other words;
-                // `model_idle_holds_with_two_submitters` found the lost core).
+                // `model_idle_holds_with_three_threads` found the lost core).
                 self.idle.end_search();
                 drop(locked);
             }
