@@ -71,9 +71,16 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
             super::token::entered_first(t);
         }
         let ended = call(t, entry, arg);
-        let i = super::enter::enter().expect("a task stays a task");
+        let i = super::enter::enter().unwrap_or_else(|| forked());
         (i, Outcome { ended, at_end })
     }
+}
+
+/// The entry has returned in a child that the task forked: its thread is the child's only one and its runtime is not
+/// there, so the process ends, as one does whose last thread's function returns.
+#[cold]
+pub fn forked() -> ! {
+    std::process::exit(0)
 }
 
 /// How an entry ended, and what was to be called then.
