@@ -13,7 +13,7 @@ VENV := .venv
 EXAMPLES := target/examples
 # One way to run tests: nextest gives each its own process and a table; cargo's own harness is as good.
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
-CARGO_TEST := cargo $(if $(NEXTEST),nextest run,test)
+CARGO_TEST := cargo $(if $(NEXTEST),nextest run,test) --no-fail-fast
 EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
@@ -80,7 +80,7 @@ test-switch-context: need ## the same core on the switch of the `context` crate
 	CARGO_TARGET_DIR=target/switch-context cargo test -p gmp-core --features switch-context
 	CARGO_TARGET_DIR=target/switch-context cargo build --release -p gmp-capi --features gmp-core/switch-context
 	scripts/link-so.sh target/switch-context/release
-	GMP_TEST_LIB_DIR=target/switch-context/release $(CARGO_TEST) -p gmp-tests --test programs
+	GMP_TEST_LIB_DIR=target/switch-context/release GMP_TEST_SWITCH=context $(CARGO_TEST) -p gmp-tests --test programs
 
 test-examples: lib ## the examples, run; gsum compared with sha256sum
 	$(CARGO_TEST) -p gmp-tests --test examples

@@ -141,6 +141,15 @@ __attribute__((unused)) static long check_entries(const char *directory) {
 }
 
 __attribute__((unused)) static long check_threads(void) { return check_entries("/proc/self/task"); }
+
+/* A joined thread may be listed a moment longer: the kernel tells the joiner before it takes the entry away. */
+#define CHECK_THREADS(wanted)                                                                                          \
+    do {                                                                                                               \
+        gmp_time_t check_until = gmp_after_ns(10 * SECOND);                                                            \
+        while (check_threads() != (wanted) && gmp_now() < check_until) usleep(100);                                    \
+        CHECK_EQ(check_threads(), wanted);                                                                             \
+    } while (0)
+
 /* Without the one that the count itself opens. */
 __attribute__((unused)) static long check_descriptors(void) { return check_entries("/proc/self/fd") - 1; }
 

@@ -48,7 +48,7 @@ SCENARIO(start_without_a_thread_to_be_had_is_eagain_and_can_be_tried_again) {
         CHECK_CODE(gmp_start(NULL), GMP_EAGAIN);
         CHECK_CODE(gmp_run(count, NULL), GMP_EAGAIN); /* the lazy start */
     }
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
     CHECK_EQ(check_descriptors(), descriptors);
     CHECK(check_mappings() < mappings + 5);
     CHECK_EQ(atomic_load(&ended), 0);
@@ -129,7 +129,7 @@ SCENARIO(start_without_memory_is_enomem_and_can_be_tried_again) {
     limit_memory(1);
     int code = gmp_start(NULL);
     CHECK(code == GMP_ENOMEM || code == GMP_EAGAIN); /* a thread's stack is refused with EAGAIN by the C library */
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
     CHECK_EQ(setrlimit(RLIMIT_AS, &free_limit), 0);
     CHECK_OK(gmp_start(NULL));
     CHECK_OK(gmp_run(count, NULL));

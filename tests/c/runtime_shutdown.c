@@ -27,7 +27,7 @@ SCENARIO(shutdown_waits_for_tasks) {
     for (intptr_t i = 0; i < 50; i++) CHECK_OK(gmp_go(sleep_a_little, (void *)(i * 100)));
     CHECK_OK(gmp_shutdown(GMP_FOREVER));
     CHECK_EQ(atomic_load(&ended), 50);
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
 }
 
 SCENARIO(shutdown_without_start_and_twice_is_ok) {
@@ -60,7 +60,7 @@ SCENARIO(calls_after_shutdown_are_estopped_until_start) {
     CHECK_OK(gmp_checkpoint());
     CHECK_CODE(gmp_exit(), GMP_EPERM);
     CHECK_CODE(gmp_join(task, GMP_NOWAIT, &answer), GMP_EINVAL);
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
 
     CHECK_OK(gmp_start(NULL));
     CHECK_OK(gmp_run(count, NULL));
@@ -103,7 +103,7 @@ SCENARIO(shutdown_past_its_deadline_stays_refusing_and_can_go_on) {
     CHECK_OK(gmp_wg_done(&gate));
     CHECK_OK(gmp_shutdown(GMP_FOREVER));
     CHECK_EQ(atomic_load(&ended), 1);
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
 }
 
 static void shut_down_inside(void *arg) {
@@ -128,7 +128,7 @@ static void sleep_in_the_kernel(void *arg) {
 //@ env GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.pthread.stack_cache_size=0
 SCENARIO(ten_rounds_leave_threads_descriptors_and_mappings_as_they_were) {
     enum { ROUNDS = 10, EACH = 100 };
-    long threads[ROUNDS], descriptors[ROUNDS], mappings[ROUNDS];
+    long descriptors[ROUNDS], mappings[ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
         check_start(2);
         for (intptr_t i = 0; i < EACH; i++) {
@@ -137,12 +137,11 @@ SCENARIO(ten_rounds_leave_threads_descriptors_and_mappings_as_they_were) {
         }
         CHECK_OK(gmp_shutdown(GMP_FOREVER));
         CHECK_EQ(atomic_load(&ended), (round + 1) * 2 * EACH);
-        threads[round] = check_threads();
+        CHECK_THREADS(1);
         descriptors[round] = check_descriptors();
         mappings[round] = check_mappings();
     }
     for (int round = 0; round < ROUNDS; round++) {
-        CHECK_EQ(threads[round], 1);
         CHECK_EQ(descriptors[round], descriptors[0]);
         CHECK_EQ(mappings[round], mappings[0]);
     }

@@ -39,9 +39,9 @@ SCENARIO(getters_answer_before_start) {
 }
 
 SCENARIO(loading_starts_nothing) {
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
     CHECK_EQ(gmp_num_tasks(), 0);
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
 }
 
 SCENARIO(start_twice_is_ebusy) {
@@ -92,7 +92,7 @@ SCENARIO(foolish_config_is_einval_and_starts_nothing) {
     config.flags = UINT32_C(1) << 31;
     CHECK_CODE(gmp_start(&config), GMP_EINVAL);
 
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
     CHECK_OK(gmp_start(NULL)); /* it was not running */
 }
 

@@ -107,5 +107,5 @@ SCENARIO(trees_of_tasks_from_four_threads_on_changing_processors) {
     CHECK_EQ(stats.timers_pending, 0);
     CHECK_EQ(stats.tasks_blocked, 0);
     CHECK_OK(gmp_shutdown(GMP_FOREVER));
-    CHECK_EQ(check_threads(), 1);
+    CHECK_THREADS(1);
 }

@@ -36,6 +36,7 @@ void count(void *) { ended++; }
 
 }  // namespace
 
+//@ needs own-switch
 SCENARIO(exception_that_leaves_a_task_is_epanic_and_the_process_goes_on) {
     for (int i = 0; i < 100; i++) {
         CHECK_CODE(join_one(throws, as_arg(i)), GMP_EPANIC);
@@ -79,6 +80,7 @@ void *joins_throwers(void *arg) {
 }  // namespace
 
 // The child runs in place, on its joiner's stack: the exception must stop between the two.
+//@ needs own-switch
 SCENARIO(exception_of_a_task_joined_in_place_does_not_reach_its_joiner) {
     check_start(1);
     CHECK_OK(join_one(joins_throwers, nullptr));
@@ -112,6 +114,7 @@ void join_them(void *) {
 
 }  // namespace
 
+//@ needs own-switch
 SCENARIO(exception_out_of_a_deferred_call_is_epanic_and_the_others_still_run) {
     CHECK_CODE(join_one(defers_a_thrower, nullptr), GMP_EPANIC);
     CHECK_EQ(ended.load(), 2);
@@ -246,6 +249,7 @@ void *exits_while_handling(void *arg) {
 
 }  // namespace
 
+//@ needs own-switch
 SCENARIO(exit_is_not_an_exception_that_can_be_caught) {
     check_start(1);
     for (int i = 0; i < 20; i++) {
@@ -271,6 +275,7 @@ void call_a_thrower(void *) {
 
 }  // namespace
 
+//@ needs own-switch
 SCENARIO(exception_out_of_a_blocking_call_is_epanic) {
     call_a_thrower(nullptr);
     for (int i = 0; i < 20; i++) CHECK_OK(gmp_run(call_a_thrower, nullptr));

@@ -5,7 +5,7 @@ import time
 
 import gmp_py
 import pytest
-from support import in_task, wait_until
+from support import HANG, in_task, wait_until
 
 
 def test_yield_lets_others_run():
@@ -169,6 +169,23 @@ def test_joiners_that_give_up_leave_the_others_alone():
     patient = [gmp_py.go(task.join) for _ in range(5)]
     assert all(isinstance(joiner.exception(), TimeoutError) for joiner in hasty)
     assert [joiner.join() for joiner in patient] == [None] * 5
+
+
+def test_a_task_that_ends_while_its_joiner_is_on_the_way():
+    def main():
+        sleeper = gmp_py.go(gmp_py.sleep, 0.002)
+        gmp_py.yield_()
+        task = gmp_py.go(int, "7")
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass
+        # The slice is over and others wait: the first call that enters the runtime, whichever it is, lets them run.
+        result = task.join(HANG)
+        assert time.monotonic() < end + HANG / 2, "the wake was lost"
+        sleeper.join()
+        return result
+
+    assert in_task(main) == 7
 
 
 def test_a_chain_of_joins():

@@ -33,6 +33,9 @@ fn trials(dir: &str) -> Vec<Trial> {
 }
 
 fn perform(program: &str, scenario: &Scenario, variant: Option<&Variant>) -> Result<Completion, Failed> {
+    if let (true, Some(switch)) = (scenario.how.needs_own_switch, std::env::var_os("GMP_TEST_SWITCH")) {
+        return Ok(skipped(scenario, &format!("not what the {} switch does", switch.to_string_lossy())));
+    }
     let check = format!("-I{}", gmp_tests::root().join("tests/c").display());
     let flags = [check.as_str(), "-lm", "-ldl"];
     let path = build(program, std::slice::from_ref(&scenario.source), &flags)?;
@@ -45,9 +48,7 @@ fn perform(program: &str, scenario: &Scenario, variant: Option<&Variant>) -> Res
     let fail = |why: String| Err(Failed::from(format!("{why}\nseed {}\n{}", seed(), ended.report())));
 
     if ended.stuck.is_none() && ended.status.code() == Some(SKIPPED) {
-        let reason = ended.stdout.lines().last().unwrap_or_default();
-        println!("{}: skipped: {reason}", scenario.name);
-        return Ok(Completion::ignored_with(reason));
+        return Ok(skipped(scenario, ended.stdout.lines().last().unwrap_or_default()));
     }
     if ended.stuck.is_some() || ended.status.signal() != scenario.how.dies {
         return fail(format!("{} did not end as it should", scenario.name));
@@ -59,4 +60,9 @@ fn perform(program: &str, scenario: &Scenario, variant: Option<&Variant>) -> Res
         Some(text) => fail(format!("{} did not say {text:?}", scenario.name)),
         None => Ok(Completion::Completed),
     }
+}
+
+fn skipped(scenario: &Scenario, reason: &str) -> Completion {
+    println!("{}: skipped: {reason}", scenario.name);
+    Completion::ignored_with(reason)
 }

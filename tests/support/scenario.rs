@@ -7,7 +7,8 @@
 //!  - `//@ env NAME=VALUE`   every run has this environment;
 //!  - `//@ limit SECONDS`    in place of 60;
 //!  - `//@ dies SIGNAL`      it must end by this signal;
-//!  - `//@ says TEXT`        its stderr must contain this.
+//!  - `//@ says TEXT`        its stderr must contain this;
+//!  - `//@ needs own-switch`  skipped when `GMP_TEST_SWITCH` says that the library was built on another switch.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct How {
     pub limit: Duration,
     pub dies: Option<i32>,
     pub says: Vec<String>,
+    pub needs_own_switch: bool,
 }
 
 /// One environment variable of a run.
@@ -65,7 +67,14 @@ fn in_file(source: &Path) -> Vec<Scenario> {
 
 impl How {
     fn plain() -> How {
-        How { variants: vec![], environment: vec![], limit: Duration::from_secs(60), dies: None, says: vec![] }
+        How {
+            variants: vec![],
+            environment: vec![],
+            limit: Duration::from_secs(60),
+            dies: None,
+            says: vec![],
+            needs_own_switch: false,
+        }
     }
 
     fn take(&mut self, directive: &str) -> Result<(), String> {
@@ -76,6 +85,7 @@ impl How {
             "limit" => self.limit = Duration::from_secs(rest.parse().map_err(|_| "limit takes seconds")?),
             "dies" => self.dies = Some(signal_number(rest)?),
             "says" => self.says.push(rest.to_string()),
+            "needs" if rest == "own-switch" => self.needs_own_switch = true,
             _ => return Err("no such directive".to_string()),
         }
         Ok(())

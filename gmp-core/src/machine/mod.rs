@@ -70,8 +70,8 @@ pub struct Machine {
     pub blocking: AtomicBool,
     /// Runs a task that was spawned as blocking: any stretch outside counts as declared. The monitor reads it.
     pub hinted: AtomicBool,
-    /// When an at-once hand-off began; 0: none (see `sched/handoff.rs`).
-    pub blocking_since: Cell<i64>,
+    /// In a section that was handed over at once: how often the thread had slept before, plus one; 0: not in one.
+    pub slept: Cell<i64>,
     /// Counted in `searching`.
     pub searching: Cell<bool>,
     /// Runs an exclusive class's tasks: its token (`sched/token.rs`).
@@ -117,7 +117,7 @@ impl Machine {
             ended: Cell::new(null_mut()),
             blocking: AtomicBool::new(false),
             hinted: AtomicBool::new(false),
-            blocking_since: Cell::new(0),
+            slept: Cell::new(0),
             searching: Cell::new(false),
             token: Cell::new(std::ptr::null()),
             token_runs: Cell::new(0),

@@ -41,8 +41,10 @@ pub struct Processor {
     /// Set by the monitor or by an entering machine: look at timers and inbox, and treat run-next as an ordinary entry
     /// once (§4.13).
     pub attention: AtomicBool,
-    /// Declared blocking calls here have lately been long: hand off at once (see `sched/handoff.rs`).
+    /// How often declared sections here have lately cost the processor (see `sched/handoff.rs`).
     pub blocking_score: Cell<u32>,
+    /// Declared sections that began while work waited.
+    pub sections: Cell<u32>,
     pub counters: Counters,
     pub timers: Timers,
     /// The owning machine; changes under the scheduler's lock only. The monitor reads it.
@@ -72,6 +74,7 @@ impl Processor {
             fair_at: Cell::new(0),
             attention: AtomicBool::new(false),
             blocking_score: Cell::new(0),
+            sections: Cell::new(0),
             counters: Counters::default(),
             timers: Timers::default(),
             machine: AtomicPtr::new(std::ptr::null_mut()),

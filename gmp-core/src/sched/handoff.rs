@@ -3,9 +3,12 @@
 //! Owns: the declared blocking section, and who gets a processor that was taken.
 //!
 //! Entering a section costs two stores: the machine is outside anyway, so its processor can be taken. The monitor
-//! takes it after about 20 µs if work waits. When the sections of a processor have lately lasted long enough to be
-//! taken, and work waits, the entering machine hands over at once instead ([`EAGER`]); one such hand-over that was not
-//! worth it makes the next ones wait again.
+//! takes it after about 20 µs if work waits. When a good part of a processor's sections has lately been taken, and work
+//! waits, the entering machine hands over at once instead ([`EAGER`]). Whether that was worth it the kernel says: a
+//! thread that has not slept in the section would have been back at once, and counts against the next hand-over.
+//!
+//! Tried and dropped: judging by the clock (with more threads than CPUs a 2 µs read takes 50 µs of waiting for a CPU, so
+//! reading 22,000 small files handed over 26,000 times and took twice as long).
 //!
 //! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
 
@@ -15,13 +18,16 @@ use crate::machine::owner::SEIZE;
 use crate::machine::Machine;
 use crate::primitive::{MutexGuard, Ordering::*};
 use crate::processor::Processor;
-use crate::sys::clock;
+use crate::sys::thread;
 
-/// From this score on a section hands over at once.
-const EAGER: u32 = 4;
+/// From this score on a section hands over at once. A section that is taken adds [`TAKEN`], one that was handed over
+/// for nothing takes [`FOR_NOTHING`] off, and every [`FADE`] sections one is taken off: so about one in sixteen taken
+/// sections keeps the score where it is.
+const EAGER: u32 = 8;
 const MOST: u32 = 16;
-/// A section shorter than this was not worth a hand-over.
-const SHORT: i64 = 50_000;
+const TAKEN: u32 = 2;
+const FOR_NOTHING: u32 = 4;
+const FADE: u32 = 8;
 
 /// The calling task is about to block. `Misuse` when it said so already; nothing outside a task.
 #[inline(always)]
@@ -56,12 +62,17 @@ fn contended() {
     let Some(i) = enter::enter() else { return };
     let (m, s) = (i.m(), i.s());
     m.blocking.store(true, Relaxed);
-    if i.p().blocking_score.get() >= EAGER && find::others_wait(i) {
+    let (score, sections) = (&i.p().blocking_score, &i.p().sections);
+    sections.set(sections.get().wrapping_add(1));
+    if sections.get().is_multiple_of(FADE) {
+        score.set(score.get().saturating_sub(1));
+    }
+    if score.get() >= EAGER && find::others_wait(i) {
         let locked = s.lock.lock();
         let p = s.unassign(m);
         // The way out will find the processor gone.
         m.owner.request(SEIZE);
-        m.blocking_since.set(clock::now());
+        m.slept.set(thread::times_slept() + 1);
         s.tallies.handoffs.fetch_add(1, Relaxed);
         s.give_away(locked, p);
     } else {
@@ -92,16 +103,13 @@ pub fn blocking_exit() -> Result<()> {
 /// Something is requested: most likely the processor is gone. Gets one, or queues the task.
 #[cold]
 fn returned(m: &Machine) {
-    let since = m.blocking_since.replace(0);
-    let short = since != 0 && clock::now() - since < SHORT;
-    let taken = m.owner.requested() & SEIZE != 0;
+    let slept = m.slept.replace(0);
+    let for_nothing = slept != 0 && thread::times_slept() + 1 == slept;
     let Some(i) = enter::enter() else { return };
-    let score = &i.p().blocking_score;
-    score.set(match (short, taken) {
-        (true, _) => score.get().saturating_sub(3),
-        (false, true) => (score.get() + 2).min(MOST),
-        (false, false) => score.get(),
-    });
+    if for_nothing {
+        let score = &i.p().blocking_score;
+        score.set(score.get().saturating_sub(FOR_NOTHING));
+    }
     i.exit();
 }
 
@@ -129,6 +137,7 @@ impl Shared {
             return false;
         }
         let p = self.unassign(m);
+        p.blocking_score.set((p.blocking_score.get() + TAKEN).min(MOST));
         self.tallies.handoffs.fetch_add(1, Relaxed);
         self.give_away(locked, p);
         true

@@ -17,7 +17,7 @@
 //! | [`futex::wake`] | wake up to n sleepers of an address | none: the word may be gone |
 //! | [`membarrier::register`], [`membarrier::heavy`] | a full fence on every running thread of the process | `heavy` after `register` said true |
 //! | [`thread::spawn`], `join` | threads with a name and a stack size; the signal mask is the spawner's | each thread is joined once |
-//! | [`thread::current_tid`], [`thread::errno_location`] | of the calling thread | |
+//! | [`thread::current_tid`], [`thread::errno_location`], [`thread::times_slept`] | of the calling thread | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |

@@ -159,6 +159,16 @@ pub fn current_tid() -> i32 {
     unsafe { libc::syscall(libc::SYS_gettid) as i32 }
 }
 
+/// How often the calling thread has gone to sleep in the kernel.
+pub fn times_slept() -> i64 {
+    // SAFETY: an all-zero rusage is valid, and is written by the call.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        errno::keep(|| libc::getrusage(libc::RUSAGE_THREAD, &mut usage));
+        usage.ru_nvcsw
+    }
+}
+
 /// Where the calling thread's `errno` is. Stale after anything that may change threads: ask again.
 #[inline]
 pub fn errno_location() -> *mut i32 {
