@@ -1,4 +1,6 @@
 // C++ exceptions: what leaves a task is told at its join, what is being handled follows its task.
+// On the switch of the `context` crate an exception that leaves a task ends the process (gmp-core/src/switch/unwinding.rs),
+// so what shows that it does not here needs our own switch.
 //@ with GMP_TEST_NO_MEMBARRIER=1
 #include <pthread.h>
 

@@ -27,7 +27,7 @@ def documented():
         yield f"Task.{name}", getattr(gmp_py.Task, name)
 
 
-@pytest.mark.parametrize("name, value", [("gmp_py", gmp_py), *documented()], ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("name, value", [("gmp_py", gmp_py), *documented()])
 def test_doctests_run(name, value):
     text = inspect.getdoc(value)
     assert text, f"{name} has no documentation"

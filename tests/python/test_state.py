@@ -178,7 +178,9 @@ def test_nothing_leaks_into_the_next_task():
         sys.settrace(lambda *args: None)
         sys.set_asyncgen_hooks(firstiter=lambda g: None)
         sys.set_coroutine_origin_tracking_depth(3)
-        asyncio._set_running_loop(asyncio.new_event_loop())
+        loop = asyncio.new_event_loop()
+        loop.close()
+        asyncio._set_running_loop(loop)
         sys.setprofile(None)
 
     def clean():

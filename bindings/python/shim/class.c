@@ -8,8 +8,8 @@
  *        another leave the interpreter's own thread-local word stale: the next PyGILState_Ensure hangs or dies.)
  *  - S2. Whenever the runtime is in charge between acquire and release, this machine's thread holds the GIL if and
  *        only if `attached` is not NULL, and `attached` is the state that holds it.
- *  - S3. Nothing here waits in the runtime. machine_start, machine_end, acquire, switch_in and finish may wait for
- *        the GIL; switch_out and release never do.
+ *  - S3. Nothing here waits in the runtime. switch_out waits for nothing; the other hooks may wait for the GIL (from
+ *        3.12 on every Swap lets go of it for a moment).
  *
  * Called by: the runtime (the hooks), src/ (the rest).
  *
@@ -274,7 +274,8 @@ static void finish(void *user, void *mv, void *tv)
         here.in_hook = 0;
     }
     t->ts = NULL;
-    Py_DECREF((PyObject *)t); /* before the Swap, which may hand the GIL to the thread that holds the last other reference */
+    /* Before the Swap, which may hand the GIL to a thread that drops the last other reference. */
+    Py_DECREF((PyObject *)t);
     swap_to(m, m->own);
     if (ts != NULL)
         state_delete(ts);

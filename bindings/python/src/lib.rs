@@ -3,9 +3,9 @@
 //! Owns: the extension module `gmp_py._gmp`: what is checked before it loads, and what it holds. The package's Python
 //! half (`python/gmp_py`) gives it its public face.
 //!
-//! The way of a task: calls.rs `go` → task.rs `spawn` → shim/class.c (the runtime's hooks, then `entry`) → task.rs
-//! `gmp_py_begin`, `gmp_py_end`, `gmp_py_done` → class.c `finish`. The way of a wait: calls.rs or task_type.rs → wait.rs →
-//! the runtime → class.c `switch_out`, `switch_in` → back.
+//! The way of a task: calls.rs `go` → task.rs `spawn` → shim/class.c, the runtime's hooks, then `entry` → task.rs
+//! `gmp_py_begin`, `gmp_py_end`, `gmp_py_done` → class.c `finish`. The way of a wait: calls.rs or task_type.rs →
+//! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back.
 //!
 //! Unsafe code is in every module but docs.rs: all of them speak the interpreter's C API below PyO3.
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: the head of the list; the links lie in the tasks (`prev`, `next`).
 //!
-//! Always true: the list's length is the count that `shim_live` keeps (the drain at exit reads that one, without the GIL).
+//! Always true: the list's length is the count that `shim_live` keeps, which the drain at exit reads without the GIL.
 //!
 //! Called with the GIL held, by task.rs and exit.rs. Blocks nothing.
 

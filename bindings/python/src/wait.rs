@@ -300,8 +300,8 @@ pub unsafe fn detached<R>(f: impl FnOnce() -> R) -> R {
 
 /// Whether the caller may call what enters the runtime; false with an exception set otherwise.
 ///
-/// A native task that called back into Python may not: it holds the GIL with its machine's thread state, and may come out
-/// of the runtime on another thread.
+/// A native task that called back into Python may not: it holds the GIL with its machine's thread state, and may come
+/// out of the runtime on another thread.
 ///
 /// # Safety
 /// The GIL is held.
