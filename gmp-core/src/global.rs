@@ -328,7 +328,7 @@ pub fn max_procs(n: i32) -> Result<i32> {
 
 /// What 0 would give now for the number of processors (§13).
 pub fn max_procs_default() -> i32 {
-    cpu::default_procs()
+    crate::runtime::named_procs().unwrap_or_else(cpu::default_procs)
 }
 
 /// The cap on threads; gives the previous one. Below what is in use it takes effect as threads end.

@@ -71,9 +71,9 @@ fn wait_task(i: Inside, t: &Task, deadline: i64) -> Result<*mut c_void> {
     let waiter = Waiter::new(me);
     let timers: *const Timers = if deadline == FOREVER { null() } else { &i.p().timers };
     if !timers.is_null() {
-        i.p().timers.insert_locked(deadline, &waiter)?;
+        i.p().timers.reserve()?;
     }
-    let mut publish = Publish { cell: &t.join, waiter: &waiter, timers, taken: false };
+    let mut publish = Publish { cell: &t.join, waiter: &waiter, timers, deadline, taken: false };
     // SAFETY: the task's end, the timer or the commit itself makes us ready, exactly one (the claim).
     unsafe { park::park(i, Reason::Join, Publish::commit, &mut publish as *mut Publish as *mut c_void) };
     if !timers.is_null() {
@@ -162,6 +162,7 @@ struct Publish {
     cell: *const JoinCell,
     waiter: *const Waiter,
     timers: *const Timers,
+    deadline: i64,
     /// Out: somebody else waits.
     taken: bool,
 }
@@ -176,6 +177,9 @@ impl Publish {
             let (waiter, timers) = (publish.waiter, publish.timers);
             let task = (*waiter).task() as *mut Task;
             let cell = &*publish.cell;
+            if !timers.is_null() {
+                (*timers).insert_locked(publish.deadline, &*waiter);
+            }
             // The timer cannot act before the unlock, and the end only once the waiter is in the cell.
             let published = cell.wait(waiter);
             let mut again = null_mut();

@@ -16,6 +16,11 @@
 //! L0  primitive, sys               std or loom, the one TLS word; the operating system
 //! ```
 //!
+//! # What a task must not keep across a call that may wait
+//! A task may go on on another thread after any call of this crate that enters the runtime. It must not keep a borrow of a
+//! `thread_local!`, a `std` lock guard or an in-flight panic across one. `spawn` is a safe function for convenience; this is the
+//! rule that makes it sound.
+//!
 //! # Unsafe
 //! Denied but in the modules below, each with its reason; `docs/SAFETY.md` lists the claims that span more than a screen.
 //!

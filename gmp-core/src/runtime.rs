@@ -32,7 +32,7 @@ impl Config {
             return Err(Error::Invalid);
         }
         let stack_class = Class::for_size(self.stack_size).ok_or(Error::Invalid)?;
-        let named = std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text));
+        let named = named_procs();
         let chosen = if self.sched_seed != 0 { Some(1) } else { Some(self.max_procs).filter(|&n| n > 0).or(named) };
         Ok(Settings {
             max_procs: chosen.unwrap_or_else(cpu::default_procs).clamp(1, MAX_PROCS as i32),
@@ -45,6 +45,11 @@ impl Config {
             epoch,
         })
     }
+}
+
+/// What `GMP_MAXPROCS` asks for, if it is a number (§13.3).
+pub fn named_procs() -> Option<i32> {
+    std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text))
 }
 
 /// See the module.

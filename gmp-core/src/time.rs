@@ -46,13 +46,27 @@ pub fn sleep(ns: i64) -> Result<()> {
 fn sleep_task(i: Inside, deadline: i64) -> Result<()> {
     let waiter = Waiter::new(park::me(i));
     let timers = &i.p().timers;
-    timers.insert_locked(deadline, &waiter)?;
-    // SAFETY: the timer makes us ready once; `timers` outlives the runtime's tasks.
-    unsafe { park::park(i, Reason::Sleep, unlock, timers as *const Timers as *mut c_void) };
+    timers.reserve()?;
+    let mut publish = Publish { timers, deadline, waiter: &waiter };
+    // SAFETY: the timer makes us ready once; `publish` lies on our stack, which stands until then.
+    unsafe { park::park(i, Reason::Sleep, Publish::commit, &mut publish as *mut Publish as *mut c_void) };
     Ok(())
 }
 
-unsafe fn unlock(data: *mut c_void) {
-    // SAFETY: `data` is the heap that `sleep_task` locked.
-    unsafe { (*(data as *const Timers)).unlock() };
+struct Publish {
+    timers: *const Timers,
+    deadline: i64,
+    waiter: *const Waiter,
+}
+
+impl Publish {
+    /// The park's commit: from the unlock on the task may go on elsewhere.
+    unsafe fn commit(data: *mut c_void) {
+        // SAFETY: `data` is the parked task's `Publish`, valid until the unlock; the heap outlives the task.
+        unsafe {
+            let Publish { timers, deadline, waiter } = std::ptr::read(data as *const Publish);
+            (*timers).insert_locked(deadline, &*waiter);
+            (*timers).unlock();
+        }
+    }
 }

@@ -100,6 +100,10 @@ static void swap_to(py_machine *m, PyThreadState *ts)
     if (m->attached != ts) {
         PyThreadState_Swap(ts);
         m->attached = ts;
+        if (m->dead != NULL) {
+            PyThreadState_Delete(m->dead);
+            m->dead = NULL;
+        }
     }
 #if PY_VERSION_HEX < 0x030C0000
     pthread_setspecific(auto_key, ts);
@@ -139,9 +143,9 @@ static int state_new(py_task *t, char *low, size_t size)
     return 0;
 }
 
-/* The chunks that frames added were freed when those frames ended; only a task that was cut off has any left. The
- * interpreter frees those, and must not see the root chunk. */
-static void state_delete(PyThreadState *ts)
+/* Takes the root chunk out of a state that will be deleted: it goes with the stack. The chunks that frames added were
+ * freed when those frames ended; only a task that was cut off has any left, which the interpreter frees. */
+static void forget_root_chunk(PyThreadState *ts)
 {
     _PyStackChunk *chunk = ts->datastack_chunk;
     if (chunk != NULL && chunk->previous == NULL) {
@@ -152,7 +156,6 @@ static void state_delete(PyThreadState *ts)
         chunk->previous = NULL;
     }
     ts->datastack_top = ts->datastack_limit = NULL;
-    PyThreadState_Delete(ts);
 }
 
 /* ------------------------------------------------------------ the hooks */
@@ -220,7 +223,9 @@ static int first_run(void *user, void *mv, void *tv, void *low, size_t size)
 {
     (void)user;
     py_task *t = tv;
-    swap_to(mv, ((py_machine *)mv)->own);
+    py_machine *m = mv;
+    if (m->attached == NULL)
+        swap_to(m, m->own); /* else any state will do: the machine's own would cost two more Swaps a task */
     if (shim_stopping())
         return t->start_error = GMP_ESTOPPED;
     return t->start_error = state_new(t, low, size);
@@ -274,11 +279,15 @@ static void finish(void *user, void *mv, void *tv)
         here.in_hook = 0;
     }
     t->ts = NULL;
-    /* Before the Swap, which may hand the GIL to a thread that drops the last other reference. */
+    if (ts != NULL) {
+        forget_root_chunk(ts);
+        if (m->attached == ts)
+            m->dead = ts;
+        else
+            PyThreadState_Delete(ts);
+    }
+    /* Before any Swap, which may hand the GIL to a thread that drops the last other reference. */
     Py_DECREF((PyObject *)t);
-    swap_to(m, m->own);
-    if (ts != NULL)
-        state_delete(ts);
 }
 
 /* A task's whole life, in C so that no Rust frame lies under Python code: the guard's unwinding passes here. */

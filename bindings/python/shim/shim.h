@@ -21,10 +21,12 @@ typedef struct py_task {
 } py_task;
 
 /* One machine that runs Python tasks. `attached` is the thread state that this machine's thread has attached
- * while the runtime, not a task, is in charge: NULL, its own, or that of the task it ran last. */
+ * while the runtime, not a task, is in charge: NULL, its own, or that of the task it ran last. `dead` is the state of
+ * a task that has ended, attached until the next Swap and then deleted. */
 typedef struct py_machine {
     PyThreadState *own;
     PyThreadState *attached;
+    PyThreadState *dead;
 } py_machine;
 
 /* Who is asking, from the point of view of a call that waits. */

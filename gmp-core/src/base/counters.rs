@@ -38,7 +38,5 @@ pub struct Counters {
     pub steals: Counter,
     pub parks: Counter,
     pub wakes: Counter,
-    pub handoffs: Counter,
-    pub polls: Counter,
     pub timers_fired: Counter,
 }

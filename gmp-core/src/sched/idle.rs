@@ -21,7 +21,7 @@
 //! Private work (run-next, the private ring) is not published: its owner publishes it when it sees `hungry`, at
 //! its next call at the latest, and the monitor does it for an owner that stays away (`expose.rs`).
 //!
-//! Model: `model/idle.rs`, breaking switches `IdleSubmitFence`, `IdleGiveUpFence`, `IdleRecheck`.
+//! Models: `model/idle.rs` and `model/idle_ends.rs`, breaking switches `Break::Idle…`.
 //!
 //! Tried and dropped: waking one machine per ready task (they woke, found nothing, slept again).
 

@@ -97,6 +97,7 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
         }
         m.current.set(me as *const Task as *mut Task);
         me.reason.set(Reason::None);
+        super::switching::hint(me);
         i.p().counters.wakes.inc();
         end(i, t, ended, at_end)
     }

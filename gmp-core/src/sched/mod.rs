@@ -96,8 +96,6 @@ unsafe impl Send for Locked {}
 /// Rare events, counted with atomics.
 #[derive(Debug, Default)]
 pub struct Tallies {
-    pub retakes_blocked: AtomicU64,
-    pub retakes_running: AtomicU64,
     pub thread_limit_hits: AtomicU64,
     pub handoffs: AtomicU64,
 }

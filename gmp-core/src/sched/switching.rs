@@ -91,6 +91,7 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
     unsafe {
         super::token::leaving_without_processor(machine, &*me);
         swap(machine, &*me, machine.home.get());
+        hint(&*me);
         if !(*me).class().is_null() {
             super::token::entered(&*me);
         }

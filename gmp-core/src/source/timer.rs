@@ -3,13 +3,13 @@
 //! Owns: the heap (4-ary, as Go's: shallower, and one cache line of entries a level), and the earliest expiry.
 //!
 //! Always true:
-//!  - T1. A waiter with a deadline is in exactly one heap from before its task is parked until it is taken out
+//!  - T1. A waiter with a deadline is in exactly one heap from its park's commit until it is taken out
 //!        under that heap's lock: by [`Timers::expire`] or by its own task in [`Timers::remove`]. So the waiter,
 //!        which lies on the task's stack, is never touched after its wait is over.
 //!  - T2. `earliest` is the first entry's time whenever the lock is free.
 //!
-//! Called by: parking tasks (insert, remove), machines that look for work and the monitor (expire).
-//! Blocks: on the lock, briefly. The insert keeps it locked across the switch: see [`Timers::insert_locked`].
+//! Called by: the commits of parking tasks (insert), tasks that go on (remove), machines that look for work and the monitor (expire).
+//! Blocks: on the lock, briefly. It is never held across a switch.
 
 use crate::base::error::{Error, Result};
 use crate::primitive::{AtomicI64, Ordering::*, UnsafeCell};
@@ -68,21 +68,27 @@ impl Timers {
         self.earliest() == NEVER
     }
 
-    /// Adds a deadline and leaves the heap locked: the waiter's task is still running, so nobody may expire it
-    /// until its registers are saved. The switch's commit calls [`Timers::unlock`]. True when it is the earliest.
-    pub fn insert_locked(&self, when: i64, waiter: &Waiter) -> Result<bool> {
+    /// Makes room for one more deadline. The heap's processor inserts it before anything else is inserted here: a
+    /// park reserves, and its commit inserts, on the same machine.
+    pub fn reserve(&self) -> Result<()> {
+        self.lock.lock();
+        // SAFETY: locked.
+        let result = unsafe { (*self.heap.get()).try_reserve(1) };
+        self.unlock();
+        result.map_err(|_| Error::NoMemory)
+    }
+
+    /// Adds a deadline, in the place that [`Timers::reserve`] made, and leaves the heap locked: the deadline cannot
+    /// expire before the commit has published the rest of the wait and unlocks.
+    pub fn insert_locked(&self, when: i64, waiter: &Waiter) {
         self.lock.lock();
         // SAFETY: locked, and until the caller unlocks.
         let heap = unsafe { &mut *self.heap.get() };
-        if heap.try_reserve(1).is_err() {
-            self.unlock();
-            return Err(Error::NoMemory);
-        }
+        debug_assert!(heap.len() < heap.capacity());
         heap.push(Entry { when, waiter });
         let last = heap.len() - 1;
         up(heap, last);
         self.publish(heap);
-        Ok(waiter.slot.get() == 0)
     }
 
     /// Ends what [`Timers::insert_locked`] began.
@@ -91,26 +97,30 @@ impl Timers {
         unsafe { self.lock.unlock() };
     }
 
-    /// Takes a waiter's deadline out, if it is still in.
-    pub fn remove(&self, waiter: &Waiter) {
-        self.lock.lock();
-        // SAFETY: locked.
+    /// With the heap locked: takes out what was just inserted.
+    pub fn remove_locked(&self, waiter: &Waiter) {
+        // SAFETY: locked by the caller.
         let heap = unsafe { &mut *self.heap.get() };
         let at = waiter.slot.get() as usize;
         if at < heap.len() {
             take(heap, at);
             self.publish(heap);
         }
+    }
+
+    /// Takes a waiter's deadline out, if it is still in.
+    pub fn remove(&self, waiter: &Waiter) {
+        self.lock.lock();
+        self.remove_locked(waiter);
         self.unlock();
     }
 
-    /// Expires what is due at `now`: the tasks that won are handed back, to be made ready. Does nothing while the
-    /// heap is locked: a parking task looks for its successor with its own deadline's heap locked, so waiting here
-    /// could be waiting for oneself. Whoever goes to sleep looks again (`earliest` is still due).
+    /// Expires what is due at `now`: the tasks that won are handed back, to be made ready.
     pub fn expire(&self, now: i64, out: &mut ReadyList) -> u64 {
-        if self.earliest() > now || !self.lock.try_lock() {
+        if self.earliest() > now {
             return 0;
         }
+        self.lock.lock();
         // SAFETY: locked.
         let heap = unsafe { &mut *self.heap.get() };
         let mut fired = 0;
@@ -193,7 +203,8 @@ mod tests {
         let waiters: Vec<Waiter> = tasks.iter().map(|t| Waiter::new(t)).collect();
         let when: Vec<i64> = waiters.iter().map(|_| rng.below(10_000) as i64 + 1).collect();
         for (w, &at) in waiters.iter().zip(&when) {
-            timers.insert_locked(at, w).unwrap();
+            timers.reserve().unwrap();
+            timers.insert_locked(at, w);
             timers.unlock();
         }
         for w in waiters.iter().step_by(3) {

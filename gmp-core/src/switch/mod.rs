@@ -50,8 +50,6 @@ mod backend;
 #[path = "thread.rs"]
 mod backend;
 
-pub mod sanitizer;
-
 #[cfg(test)]
 mod tests;
 #[cfg(all(test, target_arch = "x86_64", not(miri)))]

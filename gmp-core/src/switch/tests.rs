@@ -317,20 +317,3 @@ fn a_backtrace_in_a_called_function_goes_on_to_the_callers() {
     assert_eq!(the_function_that_calls(&mut text), RETURNED);
     assert!(text.contains("innermost") && text.contains("the_function_that_calls"), "{text}");
 }
-
-#[test]
-fn without_a_sanitizer_the_hooks_do_nothing() {
-    let hooks = sanitizer::Hooks::find();
-    if hooks.present() {
-        return;
-    }
-    let mut fiber = hooks.create();
-    let fiber = &raw mut fiber;
-    // SAFETY: a live fiber; the absent hooks touch nothing.
-    unsafe {
-        hooks.before(fiber, fiber, std::ptr::null(), 0);
-        assert_eq!(hooks.after(fiber), (0, 0));
-        hooks.abandon();
-        hooks.destroy(*fiber);
-    }
-}

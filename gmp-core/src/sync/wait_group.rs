@@ -7,7 +7,8 @@
 //!        the lock in the same step, so a count of zero without the lock means that the group's memory is not touched
 //!        any more by anyone whose call is still returning: it may be freed.
 //!  - G2. A waiter is in the list, or was taken out by the party that will wake it.
-//!  - G3. A waiting task holds `LOCK` until its registers are saved: the park's commit clears it.
+//!  - G3. A waiting task enters the list in its park's commit, when its registers are saved; `LOCK` is never held across
+//!        a switch.
 //!
 //! Model: `model/wait_group.rs`, breaking switch [`Break::WaitGroupUnlockFirst`].
 

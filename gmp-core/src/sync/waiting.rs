@@ -9,7 +9,7 @@ use crate::sched::{enter, park, ready, Inside, Shared};
 use crate::source::timer::Timers;
 use crate::sys::clock;
 use crate::task::waiter::Waiter;
-use crate::task::Reason;
+use crate::task::{Reason, Task};
 use crate::time::FOREVER;
 use std::ffi::c_void;
 use std::ptr::null;
@@ -68,21 +68,13 @@ impl WaitGroup {
 
     fn wait_task(&self, i: Inside, deadline: i64) -> Result<()> {
         let waiter = Waiter::new(park::me(i));
-        if self.lock_unless_zero() == Found::Zero {
-            return Ok(());
-        }
-        self.push(&waiter);
         let timers: *const Timers = if deadline == FOREVER { null() } else { &i.p().timers };
         if !timers.is_null() {
-            if let Err(e) = i.p().timers.insert_locked(deadline, &waiter) {
-                self.unlink(&waiter);
-                self.unlock();
-                return Err(e);
-            }
+            i.p().timers.reserve()?;
         }
-        let mut publish = Publish { group: self, timers };
-        // SAFETY: whoever takes the waiter out of the group or of the timers makes us ready; `publish` lies on our
-        // stack, which stands until then.
+        let mut publish = Publish { group: self, timers, deadline, waiter: &waiter };
+        // SAFETY: whoever takes the waiter out of the group or of the timers makes us ready, or the commit does;
+        // `publish` lies on our stack, which stands until then.
         unsafe { park::park(i, Reason::WaitGroup, Publish::commit, &mut publish as *mut Publish as *mut c_void) };
         if !timers.is_null() {
             // SAFETY: processors are not freed while the runtime lives.
@@ -118,6 +110,8 @@ impl WaitGroup {
 struct Publish {
     group: *const WaitGroup,
     timers: *const Timers,
+    deadline: i64,
+    waiter: *const Waiter,
 }
 
 impl Publish {
@@ -125,14 +119,33 @@ impl Publish {
     unsafe fn commit(data: *mut c_void) {
         // SAFETY: `data` is the parked task's `Publish`, valid until it may go on; both objects outlive its wait.
         unsafe {
-            let Publish { group, timers } = std::ptr::read(data as *const Publish);
-            if timers.is_null() {
-                (*group).unlock();
-                return;
+            let Publish { group, timers, deadline, waiter } = std::ptr::read(data as *const Publish);
+            let task = (*waiter).task() as *mut Task;
+            // The heap stays locked until the group is told: the deadline cannot pass in between, and a task that it
+            // lets go on finds itself in the group's list.
+            if let Some(timers) = timers.as_ref() {
+                timers.insert_locked(deadline, &*waiter);
             }
-            // The group first: a task that the timer lets go on needs the group's lock before it can leave.
-            (*group).unlock();
-            (*timers).unlock();
+            let found = (*group).lock_unless_zero();
+            if found == Found::Locked {
+                (*group).push(&*waiter);
+                (*group).unlock();
+            }
+            let Some(timers) = timers.as_ref() else {
+                if found == Found::Zero && Waiter::wake(waiter) {
+                    ready::ready(Inside::current(), task);
+                }
+                return;
+            };
+            // Zero meanwhile: nobody else knows of us.
+            let again = found == Found::Zero && Waiter::wake(waiter);
+            if again {
+                timers.remove_locked(&*waiter);
+            }
+            timers.unlock();
+            if again {
+                ready::ready(Inside::current(), task);
+            }
         }
     }
 }

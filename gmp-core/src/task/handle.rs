@@ -2,8 +2,8 @@
 //!
 //! Owns: the packing. A handle is a number in a pointer's clothes (never dereferenced): the record's index
 //! (28 bits), its generation (30 bits, never 0), and the start of the runtime it belongs to (6 bits).
-//! Always true: a handle whose task was joined or given up answers `Invalid`, also after a restart; in a
-//! fork's child a handle from before answers `Forked`.
+//! Always true: a handle whose task was joined or given up answers `Invalid`, also after a restart (of which the last
+//! 64 are told apart); in a fork's child a handle from before answers `Forked`.
 
 /// A handle, unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
