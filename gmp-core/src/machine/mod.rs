@@ -86,6 +86,8 @@ pub struct Machine {
     pub inbox: Mutex<ReadyList>,
     /// Their number, to look without the lock.
     pub inbox_len: AtomicU32,
+    /// It sleeps in the middle of something and needs a processor to go on (`token.rs`).
+    pub wants_processor: AtomicBool,
     /// Stands in the run queues for "this machine's inbox has work".
     pub inbox_ticket: Cell<*mut Task>,
     /// `inbox_ticket` is in a queue.
@@ -126,6 +128,7 @@ impl Machine {
             asleep: Cell::new(false),
             inbox: Mutex::new(ReadyList::new()),
             inbox_len: AtomicU32::new(0),
+            wants_processor: AtomicBool::new(false),
             inbox_ticket: Cell::new(null_mut()),
             inbox_queued: AtomicBool::new(false),
             tid: AtomicI32::new(0),

@@ -74,7 +74,7 @@ pub unsafe fn serve_ticket(i: Inside, ticket: &Task) {
     let m = unsafe { &*(ticket.arg.get() as *const Machine) };
     let mut locked = s.lock.lock();
     m.inbox_queued.store(false, Release);
-    if !m.asleep.get() || m.inbox_len.load(Relaxed) == 0 {
+    if !m.asleep.get() || m.inbox_len.load(Relaxed) == 0 && !m.wants_processor.load(Relaxed) {
         return;
     }
     locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));

@@ -215,7 +215,7 @@ impl Shared {
             if self.stopping.load(Relaxed) {
                 return false;
             }
-            let inbox = m.inbox_len.load(Relaxed) != 0;
+            let inbox = m.inbox_len.load(Relaxed) != 0 || m.wants_processor.load(Relaxed);
             if inbox || self.has_published_work() {
                 if self.adopt_idle(&mut locked, m) {
                     m.owner.enter_for();

@@ -55,7 +55,6 @@ impl Shared {
     /// # Safety
     /// `table` points to a complete table that stays valid.
     pub unsafe fn class(&self, i: Option<Inside>, table: *const TaskClass) -> Result<*const Class> {
-        // The record is taken before the lock: the caches are the processor's or the foreign threads'.
         let mut locked = self.lock.lock();
         if let Some(class) = locked.classes.iter().find(|c| c.key == table) {
             return Ok(&**class);
@@ -251,15 +250,37 @@ pub unsafe fn entered_first(me: &Task) {
     }
 }
 
-/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside.
-fn outside<R>(m: &Machine, hook: impl FnOnce() -> R) -> R {
-    m.exit();
-    let result = hook();
-    if !m.owner.enter() {
-        // Requests wait for the loop; only the processor must be there.
+/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside with a processor. The machine's inbox ticket was prepared: it is what a machine that needs a processor waits with.
+fn outside<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
+    let result = away(m, blocks, hook);
+    if m.processor.load(Relaxed).is_null() {
         // SAFETY: the runtime outlives its machines.
         let s = unsafe { &*(m.shared as *const Shared) };
+        m.wants_processor.store(true, Relaxed);
         while m.processor.load(Relaxed).is_null() && s.sleep(m) {}
+        m.wants_processor.store(false, Relaxed);
+    }
+    result
+}
+
+/// Runs a hook outside the runtime, as a declared blocking section if it `blocks`; inside again afterwards, but the
+/// processor may be gone.
+fn away<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
+    // SAFETY: the runtime outlives its machines.
+    let s = unsafe { &*(m.shared as *const Shared) };
+    m.blocking.store(blocks, Relaxed);
+    if blocks && (s.has_private_work() || s.has_published_work()) {
+        s.monitor.attend();
+    }
+    m.exit();
+    let result = hook();
+    m.blocking.store(false, Relaxed);
+    // Requests wait for the machine's loop; only the processor matters here.
+    if !m.owner.enter() {
+        let mut locked = s.lock.lock();
+        if m.processor.load(Relaxed).is_null() {
+            s.adopt_idle(&mut locked, m);
+        }
     }
     result
 }
@@ -281,7 +302,7 @@ fn start_here(m: &Machine, class: &Class) -> i32 {
     let result = match class.hooks.machine_start {
         None => 0,
         // SAFETY: the class's own hook.
-        Some(hook) => outside(m, || unsafe { hook(class.hooks.user, &mut out) }),
+        Some(hook) => outside(m, true, || unsafe { hook(class.hooks.user, &mut out) }),
     };
     // SAFETY: the machine's own list; the hook does not touch it.
     unsafe { (&mut *m.classes.get())[class.index] = ClassSlot { data: out, started: Some(result) } };
@@ -305,7 +326,7 @@ pub fn machine_ends(m: &Machine) {
 ///
 /// # Safety
 /// On the machine's own stack; `ticket` is a class's, just taken from a queue.
-pub unsafe fn serve(mut i: Inside, ticket: &Task) {
+pub unsafe fn serve(i: Inside, ticket: &Task) {
     let m = i.m();
     // SAFETY: a class ticket's argument is its token, and the class lives as long as the runtime.
     let (token, class) = unsafe {
@@ -333,45 +354,36 @@ pub unsafe fn serve(mut i: Inside, ticket: &Task) {
     }
     m.token.set(token as *const Token as *const c_void);
     m.token_runs.set(0);
-    let started = start_here(m, class);
-    let ready = inbox::prepare(i, m);
+    let prepared = inbox::prepare(i, m);
+    let started = if prepared.is_ok() { start_here(m, class) } else { Error::NoMemory.code() };
     let slot = slot(m, class);
     if let Some(acquire) = class.hooks.acquire {
         // SAFETY: the class's own hook.
-        outside(m, || unsafe { acquire(class.hooks.user, slot) });
+        away(m, true, || unsafe { acquire(class.hooks.user, slot) });
     }
-    // SAFETY: `outside` comes back inside with a processor.
-    i = unsafe { Inside::assume(m) };
-    while let Some(task) = token.pop() {
+    // Without a processor the token is let go again at once: nobody waits for a processor with it in hand.
+    let mut run_on = !m.processor.load(Relaxed).is_null();
+    while let Some(task) = if run_on { token.pop() } else { None } {
         // SAFETY: popped: ours.
         let t = unsafe { &*task };
         if t.sp.get() == 0 {
             token.state.lock().started += 1;
         }
-        let code = if started != 0 { started } else { ready.map_or_else(Error::code, |()| 0) };
-        // SAFETY: on the machine's own stack, with the token; `t` is ours to run.
-        if unsafe { !run_here(i, t, class, code) } {
+        // SAFETY: inside with a processor, on the machine's own stack, with the token; `t` is ours to run.
+        if unsafe { !run_here(Inside::assume(m), t, class, started) } {
             token.state.lock().started -= 1;
             break;
         }
-        if m.processor.load(Relaxed).is_null() || m.owner.requested() != 0 {
-            break;
-        }
-        // SAFETY: as above.
-        i = unsafe { Inside::assume(m) };
-        if m.token_runs.get() >= BUDGET {
+        run_on = !m.processor.load(Relaxed).is_null() && m.owner.requested() == 0;
+        if run_on && m.token_runs.get() >= BUDGET {
             m.token_runs.set(0);
-            if other_work(i) {
-                break;
-            }
+            // SAFETY: inside with a processor.
+            run_on = !other_work(unsafe { Inside::assume(m) });
         }
     }
     if let Some(release) = class.hooks.release {
-        m.exit();
-        // SAFETY: the class's own hook.
-        unsafe { release(class.hooks.user, slot) };
-        // Inside again; if the processor is gone the loop finds out.
-        let _ = m.owner.enter();
+        // SAFETY: the class's own hook. If the processor is gone afterwards the loop finds out.
+        away(m, false, || unsafe { release(class.hooks.user, slot) });
     }
     m.token.set(null());
     token.let_go(m, class);
@@ -425,7 +437,7 @@ unsafe fn run_here(mut i: Inside, t: &Task, class: &Class, code: i32) -> bool {
             let slot = slot(m, class);
             let result = match class.hooks.first_run {
                 Some(hook) if code == 0 => {
-                    outside(m, || hook(class.hooks.user, slot, data(t), low as *mut c_void, size))
+                    outside(m, false, || hook(class.hooks.user, slot, data(t), low as *mut c_void, size))
                 }
                 _ => code,
             };
@@ -453,7 +465,7 @@ unsafe fn finish(i: Inside, t: &Task, class: &Class) {
     if let Some(hook) = class.hooks.finish {
         let slot = slot(m, class);
         // SAFETY: the class's own hook.
-        outside(m, || unsafe { hook(class.hooks.user, slot, data(t)) });
+        outside(m, false, || unsafe { hook(class.hooks.user, slot, data(t)) });
     }
     if class.is_exclusive() {
         token_of(class).state.lock().started -= 1;
@@ -477,10 +489,10 @@ pub unsafe fn run_unshared(i: Inside, t: &Task) {
     // SAFETY: classes live as long as the runtime; the caller's promise.
     unsafe {
         let class = &*t.class();
-        let mut code = start_here(i.m(), class);
-        if code == 0 && class.hooks.may_migrate.is_some() {
-            code = inbox::prepare(Inside::assume(i.m()), i.m()).map_or_else(Error::code, |()| 0);
-        }
+        let code = match inbox::prepare(i, i.m()) {
+            Ok(()) => start_here(i.m(), class),
+            Err(e) => e.code(),
+        };
         run_here(Inside::assume(i.m()), t, class, code);
     }
 }
