@@ -74,6 +74,7 @@ test-models: need ## the loom models of every protocol, bounded
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p gmp-core --lib --release model
 
 test-programs: lib ## the C and C++ programs, the crash tests, the ABI and the house rules
+	@scripts/need.sh c++
 	$(CARGO_TEST) -p gmp-tests
 
 test-switch-context: need ## the same core on the switch of the `context` crate

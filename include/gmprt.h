@@ -153,8 +153,9 @@ struct gmp_ctx;
  * A task's handle. It carries a generation: one that was joined or freed answers GMP_EINVAL, one of a fork's parent
  * GMP_EFORKED. Every handle is used up by one gmp_join or gmp_task_free.
  *
- * Tasks: any call of this header that may wait, and gmp_yield, may continue the task on another thread. So a task must
- * not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
+ * Tasks: any call of this header may continue the task on another thread, except gmp_now and the like, gmp_task_id,
+ * gmp_self_id, gmp_local_get, gmp_num_tasks (a task whose processor was taken meanwhile queues for one in its next call). So a
+ * task must not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
  * variable, &errno. `errno` itself follows the task, as do floating-point modes and C++ exceptions.
  */
 struct gmp_task;
@@ -222,8 +223,9 @@ typedef struct gmp_ctx gmp_ctx_t;
  *
  * The functions are called on the machine that leaves or enters the task, and none may wait in this library. machine_start,
  * acquire, first_run, finish, release and machine_end are called on the machine's own stack and may block; switch_in on
- * the entered task's stack; switch_out and may_migrate on the leaving task's stack: these must not block, nor call into
- * this library. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
+ * the entered task's stack; switch_out and may_migrate on the leaving task's stack: these two must not block, nor call
+ * into this library. The topmost 2048 bytes of the stack that first_run is told of are the class's own: the task's frames begin
+ * below. may_migrate is not asked for exclusive classes: their started tasks stay on one thread. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
  * what machine_start stored for that machine, `t` the task's class_data.
  */
 struct gmp_task_class {
@@ -862,8 +864,8 @@ void *gmp_local_get(gmp_key_t key);
  * with another machine. Costs a few nanoseconds.
  *
  * Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
- * parks the task ends the section. Code that blocks or spins without them is noticed and its processor handed on all
- * the same; they only make it sooner.
+ * parks the task ends the section. Code that blocks or spins without them keeps its
+ * processor for now (only other processors go on); taking it from such code is to come.
  *
  * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
  * @context any thread or task  @blocks never

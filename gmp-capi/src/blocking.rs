@@ -12,8 +12,8 @@ use std::ffi::{c_int, c_void};
 /// with another machine. Costs a few nanoseconds.
 ///
 /// Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
-/// parks the task ends the section. Code that blocks or spins without them is noticed and its processor handed on all
-/// the same; they only make it sooner.
+/// parks the task ends the section. Code that blocks or spins without them keeps its
+/// processor for now (only other processors go on); taking it from such code is to come.
 ///
 /// @return  GMP_OK; outside a task GMP_OK, and nothing happens.
 /// @context any thread or task  @blocks never

@@ -24,8 +24,9 @@ pub type gmp_task_fn_t = Option<unsafe extern "C-unwind" fn(arg: *mut c_void) ->
 /// A task's handle. It carries a generation: one that was joined or freed answers GMP_EINVAL, one of a fork's parent
 /// GMP_EFORKED. Every handle is used up by one gmp_join or gmp_task_free.
 ///
-/// Tasks: any call of this header that may wait, and gmp_yield, may continue the task on another thread. So a task must
-/// not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
+/// Tasks: any call of this header may continue the task on another thread, except gmp_now and the like, gmp_task_id,
+/// gmp_self_id, gmp_local_get, gmp_num_tasks (a task whose processor was taken meanwhile queues for one in its next call). So a
+/// task must not keep across one: a lock that belongs to a thread (pthread_mutex_t, std::mutex), the address of a thread-local
 /// variable, &errno. `errno` itself follows the task, as do floating-point modes and C++ exceptions.
 pub struct gmp_task {
     _private: [u8; 0],

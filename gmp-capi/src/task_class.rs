@@ -15,8 +15,9 @@ use std::mem::offset_of;
 ///
 /// The functions are called on the machine that leaves or enters the task, and none may wait in this library. machine_start,
 /// acquire, first_run, finish, release and machine_end are called on the machine's own stack and may block; switch_in on
-/// the entered task's stack; switch_out and may_migrate on the leaving task's stack: these must not block, nor call into
-/// this library. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
+/// the entered task's stack; switch_out and may_migrate on the leaving task's stack: these two must not block, nor call
+/// into this library. The topmost 2048 bytes of the stack that first_run is told of are the class's own: the task's frames begin
+/// below. may_migrate is not asked for exclusive classes: their started tasks stay on one thread. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
 /// what machine_start stored for that machine, `t` the task's class_data.
 #[repr(C)]
 pub struct gmp_task_class {

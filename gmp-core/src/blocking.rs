@@ -1,7 +1,6 @@
 //! Blocking calls, declared: the processor may go on without the task's machine.
 //!
-//! Owns: the guard and the call form over `sched/handoff.rs`. Code that blocks without these is noticed by the
-//! monitor; they only make it sooner.
+//! Owns: the guard and the call form over `sched/handoff.rs`.
 
 use crate::base::error::{Error, Result};
 use crate::sched::handoff;
