@@ -8,8 +8,8 @@ TASKS = {
     "sleeping for ever": "gmp_py.sleep(float('inf'))",
     "joining": "sleeper.join()",
     "joining with a timeout": "sleeper.join(1000)",
-    "yielding": "\n    while True: gmp_py.yield_()",
-    # 3.11 and 3.12 raise it outside of the try when the loop is the first thing in there.
+    # 3.11 and 3.12 raise it outside of the try when a loop is the first thing in there.
+    "yielding": "n = 0\n    while True: gmp_py.yield_()",
     "spinning": "n = 0\n    while True: n += 1",
     "in a generator": "list(gmp_py.sleep(1000) for _ in range(3))",
     "below C": "sorted([2, 1], key=lambda _: gmp_py.sleep(1000))",
