@@ -24,8 +24,6 @@ use std::ptr::null_mut;
 #[derive(Clone, Copy)]
 pub enum Commit {
     None,
-    /// It yielded: to the tail of the private queue.
-    Yield(*mut Task),
     /// To the tail of the global queue.
     Global(*mut Task),
     /// It parked: publish it with this function.
@@ -59,6 +57,9 @@ pub struct Machine {
     /// This thread's C++ exception globals; null while the process has no C++.
     pub cxx: Cell<*mut [usize; 2]>,
     pub commit: Cell<Commit>,
+    /// The most frequent commit by itself, so that it costs one predicted branch: this task yielded, to the tail of the
+    /// private queue. Null: see `commit`.
+    pub yielded: Cell<*mut Task>,
     /// The machine's own context while a task runs.
     pub home: Cell<usize>,
     /// What the machine shall run first when it is back on its own stack.
@@ -114,6 +115,7 @@ impl Machine {
             errno: Cell::new(null_mut()),
             cxx: Cell::new(null_mut()),
             commit: Cell::new(Commit::None),
+            yielded: Cell::new(null_mut()),
             home: Cell::new(0),
             next: Cell::new(null_mut()),
             ended: Cell::new(null_mut()),

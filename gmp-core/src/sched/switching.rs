@@ -105,7 +105,7 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
 #[inline(always)]
 pub unsafe fn exchange(i: Inside, me: &Task, next: *mut Task) {
     let m = i.m();
-    m.commit.set(Commit::Yield(me as *const Task as *mut Task));
+    m.yielded.set(me as *const Task as *mut Task);
     m.current.set(next);
     i.p().counters.switches.inc();
     // SAFETY: the caller's promise.
@@ -184,18 +184,19 @@ fn fresh(i: Inside, t: &Task) -> Option<switch::Sp> {
 /// Called on `m`'s thread, right after a switch.
 #[inline(always)]
 pub unsafe fn arrived(m: &Machine) {
-    let commit = m.commit.replace(Commit::None);
-    // The most frequent first, by a branch that is predicted.
-    if let Commit::Yield(t) = commit {
-        // SAFETY: as below.
-        return unsafe { yielded(m, t) };
+    let yielded = m.yielded.get();
+    if !yielded.is_null() {
+        m.yielded.set(null_mut());
+        // SAFETY: the task has left its stack and is ours to queue; inside with a processor.
+        return unsafe {
+            (*yielded).status.requeue();
+            ready::push_back(Inside::assume(m), yielded);
+        };
     }
-    match commit {
+    match m.commit.replace(Commit::None) {
         Commit::None => {}
-        // SAFETY: the commit's task has left its stack and is ours to queue; inside with a processor, except for
-        // `Global`, which needs none.
-        Commit::Yield(t) => unsafe { yielded(m, t) },
-        // SAFETY: as above; `f` is the park's own publisher.
+        // SAFETY: the commit's task has left its stack and is ours; inside with a processor, except for `Global`, which
+        // needs none; `f` is the park's own publisher.
         Commit::Park(t, f, data) => unsafe {
             (*t).status.park();
             f(data);
@@ -204,15 +205,6 @@ pub unsafe fn arrived(m: &Machine) {
         Commit::Global(t) => unsafe { ready::requeue_globally(&*(m.shared as *const super::Shared), t) },
         // SAFETY: nobody runs on that stack any more.
         Commit::Ended(stack) => unsafe { stacks::recycle(Inside::assume(m), stack) },
-    }
-}
-
-#[inline(always)]
-unsafe fn yielded(m: &Machine, t: *mut Task) {
-    // SAFETY: the task has left its stack and is ours to queue; inside with a processor.
-    unsafe {
-        (*t).status.requeue();
-        ready::push_back(Inside::assume(m), t);
     }
 }
 
