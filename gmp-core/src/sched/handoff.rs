@@ -20,9 +20,9 @@ use crate::primitive::{MutexGuard, Ordering::*};
 use crate::processor::Processor;
 use crate::sys::thread;
 
-/// From this score on a section hands over at once. A section that is taken adds [`TAKEN`], one that was handed over
-/// for nothing takes [`FOR_NOTHING`] off, and every [`FADE`] sections one is taken off: so about one in sixteen taken
-/// sections keeps the score where it is.
+/// From this score on a section hands over at once. A section that is taken adds [`TAKEN`]; one that was handed over adds
+/// one if it was worth it and takes [`FOR_NOTHING`] off if not; every [`FADE`] sections one is taken off. So one taken
+/// section in sixteen keeps the score where it is.
 const EAGER: u32 = 8;
 const MOST: u32 = 16;
 const TAKEN: u32 = 2;
@@ -106,9 +106,9 @@ fn returned(m: &Machine) {
     let slept = m.slept.replace(0);
     let for_nothing = slept != 0 && thread::times_slept() + 1 == slept;
     let Some(i) = enter::enter() else { return };
-    if for_nothing {
+    if slept != 0 {
         let score = &i.p().blocking_score;
-        score.set(score.get().saturating_sub(FOR_NOTHING));
+        score.set(if for_nothing { score.get().saturating_sub(FOR_NOTHING) } else { (score.get() + 1).min(MOST) });
     }
     i.exit();
 }
