@@ -111,7 +111,7 @@ pub unsafe extern "C" fn gmp_run(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
 unsafe extern "C" fn run_from(f: gmp_fn_t, arg: *mut c_void, site: usize) -> c_int {
     let Some(entry) = entry_of(f) else { return GMP_EINVAL };
     let task = global::spawn(|s, _| Ok(Spawn { detached: false, ..Spawn::plain(s, entry, arg, site) }));
-    code(task.and_then(|handle| global::join(handle.pack(), FOREVER).map(drop)))
+    code(task.and_then(|handle| global::join(handle, FOREVER).map(drop)))
 }
 
 /// Waits until no task is left.

@@ -8,7 +8,6 @@ use crate::task_class::{self, gmp_task_class_t};
 use crate::time::gmp_time_t;
 use gmp_core::sched::spawn::Spawn;
 use gmp_core::stack::Class;
-use gmp_core::task::handle::Handle;
 use gmp_core::task::{TaskFn, FLAG_BLOCKING};
 use gmp_core::task_api::{self, Options};
 use gmp_core::{global, time, Error, Result};
@@ -160,7 +159,7 @@ unsafe extern "C" fn spawn_from(
         Ok(handle) => {
             if !detached {
                 // SAFETY: the caller's place for the handle.
-                unsafe { *task_out = handle.pack() as *mut gmp_task_t };
+                unsafe { *task_out = handle as *mut gmp_task_t };
             }
             GMP_OK
         }
@@ -175,7 +174,7 @@ unsafe fn spawn_with(
     site: usize,
     detached: bool,
     opts: *const gmp_spawn_opts_t,
-) -> Result<Handle> {
+) -> Result<u64> {
     // SAFETY: the caller's options, with all that they point to.
     let options = unsafe { options(opts) }?;
     global::spawn(|s, i| {

@@ -192,7 +192,7 @@ pub fn wait_idle(deadline: i64) -> Result<()> {
 
 /// Spawns a task from anywhere.
 #[inline(always)]
-pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Result<Handle> {
+pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Result<u64> {
     match enter::enter() {
         Some(i) => {
             let result = what(i.s(), Some(i)).and_then(|what| spawn::spawn(i, &what));

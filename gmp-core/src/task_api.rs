@@ -76,7 +76,7 @@ where
         Ok(Spawn { detached: false, ..Spawn::plain(s, entry::<F, T>, arg as *mut c_void, 0) })
     });
     match spawned {
-        Ok(handle) => Ok(JoinHandle { handle: handle.pack(), packet }),
+        Ok(handle) => Ok(JoinHandle { handle, packet }),
         Err(e) => {
             // SAFETY: no task was made, so the task's reference is still ours.
             drop(unsafe { Arc::from_raw(arg) });
