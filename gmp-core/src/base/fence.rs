@@ -26,11 +26,6 @@ impl Barrier {
         Barrier { membarrier: false }
     }
 
-    /// True when the frequent side pays nothing.
-    pub fn is_asymmetric(self) -> bool {
-        self.membarrier
-    }
-
     /// The frequent side.
     #[inline(always)]
     pub fn light(self) {

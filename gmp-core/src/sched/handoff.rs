@@ -12,7 +12,7 @@
 //!
 //! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
 
-use super::{enter, find, Inside, Locked, Shared};
+use super::{enter, find, Locked, Shared};
 use crate::base::error::{Error, Result};
 use crate::machine::owner::SEIZE;
 use crate::machine::Machine;
@@ -142,9 +142,4 @@ impl Shared {
         self.give_away(locked, p);
         true
     }
-}
-
-/// Inside a task: is it in a declared section? (Parking there ends the section.)
-pub fn is_blocking(i: Inside) -> bool {
-    i.m().blocking.load(Relaxed)
 }

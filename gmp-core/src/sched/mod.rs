@@ -127,14 +127,14 @@ pub struct Shared {
     /// See `shutdown.rs`.
     pub quiet: shutdown::Quiet,
     pub tallies: Tallies,
-    pub started_at: i64,
 }
 
 impl Shared {
     /// A runtime without machines. Fails only for lack of memory.
     pub fn new(settings: Settings) -> Box<Shared> {
+        let barrier = Barrier::new();
         Box::new(Shared {
-            barrier: Barrier::new(),
+            barrier,
             slab: Slab::new(),
             depot: Depot::new(),
             global: Global::default(),
@@ -162,13 +162,12 @@ impl Shared {
             wanted: AtomicU32::new(settings.max_procs as u32),
             resizing: Mutex::new(()),
             procs_fixed: AtomicBool::new(false),
-            monitor: Monitor::default(),
+            monitor: Monitor::new(barrier),
             foreign: Mutex::new(Foreign::default()),
             refusing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             quiet: shutdown::Quiet::default(),
             tallies: Tallies::default(),
-            started_at: crate::sys::clock::now(),
             settings,
         })
     }

@@ -10,9 +10,11 @@
 //! sleeping monitor back to 20 µs.
 //!
 //! Always true: of "publish work, then look whether the monitor is slow" (`attend`) and "say that it is slow, then look for
-//! work" (the monitor), one sees the other: light and heavy halves of fence F3.
+//! work" (the monitor), one sees the other: light and heavy halves of fence F3. The monitor looks again so before a sleep
+//! without bound; before a slow one, while something runs, it does not: that costs 10 ms at most. No model.
 
 use super::Shared;
+use crate::base::fence::Barrier;
 use crate::base::note::Note;
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
@@ -36,19 +38,23 @@ const IDLE_ROUNDS: u32 = 4;
 const TRIM: usize = 1024;
 
 /// What others see of the monitor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Monitor {
+    barrier: Barrier,
     note: Note,
     /// It sleeps longer than [`ATTENTIVE`].
     slow: AtomicBool,
 }
 
 impl Monitor {
+    pub fn new(barrier: Barrier) -> Monitor {
+        Monitor { barrier, note: Note::new(), slow: AtomicBool::new(false) }
+    }
+
     /// There is something to watch: a slow monitor becomes attentive. Cheap when it is.
     #[inline]
     pub fn attend(&self) {
-        // F3, light half: what the caller published comes before this load. A missed one costs at most 10 ms while
-        // anything runs; when all sleeps, the machine that wakes calls this again.
+        self.barrier.light(); // F3: what the caller published comes before the look
         if self.slow.load(Relaxed) && self.slow.swap(false, AcqRel) {
             self.note.wake();
         }

@@ -55,11 +55,6 @@ impl Slab {
         }
     }
 
-    /// Bytes mapped for records.
-    pub fn bytes(&self) -> usize {
-        (self.carved.load(Relaxed) as usize).div_ceil(SLAB_TASKS) * SLAB_BYTES
-    }
-
     fn at(&self, index: u32) -> *mut Task {
         let slab = self.table[index as usize / SLAB_TASKS].load(Acquire);
         // SAFETY: the callers pass an index below `carved`, so the slab is mapped.
@@ -75,14 +70,6 @@ impl Slab {
         let task = NonNull::new(self.at(handle.index))?;
         // SAFETY: a carved record stays valid.
         (unsafe { task.as_ref() }.generation.load(Acquire) == handle.generation).then_some(task)
-    }
-
-    /// Calls `f` with every record that exists, in use or not.
-    pub fn each(&self, mut f: impl FnMut(&Task)) {
-        for index in 0..self.carved.load(Acquire) {
-            // SAFETY: a carved record stays valid.
-            f(unsafe { &*self.at(index) });
-        }
     }
 
     /// A list of up to [`MAGAZINE`] free records and its length.
