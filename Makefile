@@ -62,6 +62,10 @@ $(EXAMPLES)/gsum: examples/c/gsum.c lib
 	@mkdir -p $(@D)
 	$(CC) $(EXAMPLE_FLAGS) $< -o $@ -lgmp $$(pkg-config --cflags --libs libcrypto)
 
+$(EXAMPLES)/%: examples/c/%.c lib
+	@mkdir -p $(@D)
+	$(CC) $(EXAMPLE_FLAGS) $< -o $@ -lgmp
+
 # ---------------------------------------------------------------- tests
 
 test: test-unit test-models test-programs test-switch-context test-examples test-python ## everything but the long ones
@@ -83,7 +87,7 @@ test-switch-context: need ## the same core on the switch of the `context` crate
 	scripts/link-so.sh target/switch-context/release
 	GMP_TEST_LIB_DIR=target/switch-context/release GMP_TEST_SWITCH=context $(CARGO_TEST) -p gmp-tests --test programs
 
-test-examples: lib ## the examples, run; gsum compared with sha256sum
+test-examples: lib ## the examples and the guide's programs, run; gsum compared with sha256sum
 	$(CARGO_TEST) -p gmp-tests --test examples
 	cargo run --release -q -p gmp-examples --bin hello
 	cargo run --release -q -p gmp-examples --bin squares

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from peers import Peer
+from places import HERE
 from rows import Row
 from shell import Missing, run
 
 OURS = "gmp"
+WATCH = (sys.executable, str(HERE / "watch.py"))
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def turn_of(plan: Plan, row: Row, procs: int, round_: int, programs: dict[str, l
         if (row.name, procs, name) in results.skipped:
             continue
         n = row.size_for(name, plan.sizes[row.name])
-        words = [*programs[name], "--procs", str(procs), "--n", str(n), "--reps", str(row.reps)]
+        program = [*(WATCH if row.watched else ()), *programs[name]]
+        words = [*program, "--procs", str(procs), "--n", str(n), "--reps", str(row.reps)]
         try:
             text = run(words, limit=plan.limit)
             results.samples += read_lines(text, row, name, procs, n, round_)

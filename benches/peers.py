@@ -14,7 +14,11 @@ from shell import Missing, run, stale
 
 CC = os.environ.get("CC", "cc")
 CXX = os.environ.get("CXX", "c++")
-C_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "blocking", "blocking_storm")
+C_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "blocking", "blocking_storm",
+          "ping_pong", "skynet", "mpmc", "select", "mutex", "timers", "idle")
+MAY_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "ping_pong", "skynet", "mutex", "timers", "idle")
+BOOST_ROWS = (*MAY_ROWS, "mpmc")
+PTHREAD_ROWS = ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm", "ping_pong", "mpmc", "mutex", "idle")
 PY_ROWS = ("py_yield", "py_spawn_join", "py_parked")
 
 
@@ -162,9 +166,9 @@ PEERS: tuple[Peer, ...] = (
     GmpC("gmp", C_ROWS),
     Go("go", C_ROWS),
     Rust("tokio", C_ROWS),
-    Rust("may", ("yield", "spawn_wait", "spawn_join", "fib", "parked")),
-    Boost("boost", ("yield", "spawn_wait", "spawn_join", "fib", "parked")),
-    Pthread("pthread", ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm")),
+    Rust("may", MAY_ROWS),
+    Boost("boost", BOOST_ROWS),
+    Pthread("pthread", PTHREAD_ROWS),
     Python("gmp", "gmp-py"),
     Python("greenlet", "greenlet"),
     Python("gevent", "gevent"),

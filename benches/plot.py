@@ -44,7 +44,7 @@ def panel(axes: plt.Axes, lines: list[dict], procs: list[int]) -> None:
         axes.set_xscale("log")
         axes.set_xlim(smallest * 0.6, max(line["most"] for line in lines) * 8)
     else:
-        axes.set_xlim(0, max(line["most"] for line in lines) * 1.35)
+        axes.set_xlim(0, max(line["most"] for line in lines) * 1.35 or 1)
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel(f"{lines[0]['metric']} [{lines[0]['unit']}]  (less is better)", fontsize=8)
 

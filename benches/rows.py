@@ -26,6 +26,7 @@ class Row:
     sizes: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     procs: tuple[int, ...] | None = None  # None: those the command line names
+    watched: bool = False  # its programs run under watch.py, which adds a figure
 
     def size_for(self, peer: str, size: int) -> int:
         return min(size, self.sizes.get(peer, size))
@@ -33,6 +34,7 @@ class Row:
 
 STACKLESS = "its tasks have no stack, their memory is not like for like"
 MAPPINGS = "two memory mappings a live coroutine: about 30,000 fit under vm.max_map_count"
+NO_BOUND = "its channels have no bound: a sender never waits"
 PARKED = (
     Metric("resident", "bytes resident per parked task"),
     Metric("create", "from the first spawn until all wait", scales=True),
@@ -58,6 +60,29 @@ ROWS = (
     Row("blocking_storm", "n tasks at once, each blocked 10 ms in nanosleep", 1000, 1000, 3,
         (Metric("total", "until all have ended", scales=True),),
         left_out={"may": "cannot hand its thread over", "boost": "cannot hand its thread over"}),
+    Row("ping_pong", "two tasks, two unbuffered channels, n messages each way", 1_000_000, 100_000, 3,
+        (Metric("message", "per message"),), sizes={"pthread": 20_000}),
+    Row("skynet", "a tree of tasks with n leaves, ten below each node, sums sent up unbuffered channels",
+        1_000_000, 100_000, 2, (Metric("total", "whole tree", scales=True), Metric("task", "per task")),
+        sizes={"boost": 10_000, "may": 10_000},
+        left_out={"pthread": "a thread per node: a million threads"}),
+    Row("mpmc", "4 producers, 4 consumers, a channel of 128, n messages in all", 4_000_000, 400_000, 3,
+        (Metric("message", "per message"),), sizes={"pthread": 1_000_000},
+        left_out={"may": "its channels have no bound"}),
+    Row("select", "two channels that are ready in turn", 1_000_000, 100_000, 2,
+        (Metric("message", "per message, another task sends, unbuffered"),
+         Metric("ready", "per send and select, one task alone, capacity 1")),
+        left_out={"may": "its select can take a message from both channels", "boost": "has no select",
+                  "pthread": "has no select"}),
+    Row("mutex", "8 tasks lock, count, unlock, n times in all", 8_000_000, 800_000, 3,
+        (Metric("pair", "per lock and unlock"),)),
+    Row("timers", "n tasks sleep 0 to 100 ms, drawn alike for each peer", 100_000, 10_000, 3,
+        (Metric("over", "until all have ended, beyond the longest sleep", scales=True),
+         Metric("cpu", "CPU time of the process", scales=True)),
+        sizes={"may": 20_000}, left_out={"pthread": "a thread per sleeper: a hundred thousand threads"}),
+    Row("idle", "n tasks sleep 200 ms again and again, in step", 100, 100, 1,
+        (Metric("cpu", "CPU time a second", scales=True),
+         Metric("between", "CPU time a second while all sleep", scales=True)), watched=True),
     Row("py_yield", "two Python tasks yield to each other", 200_000, 20_000, 3, (Metric("yield", "per yield"),),
         sizes={"threads": 5_000}, procs=(1,)),
     Row("py_spawn_join", "spawn one Python task, join it, n times", 50_000, 5_000, 3, (Metric("task", "per task"),),
@@ -77,6 +102,18 @@ REMARKS = {
     ("parked", "may"): MAPPINGS,
     ("blocking", "go"): "a difference of two system call loops: noisy",
     ("blocking", "tokio"): "no hand-over after the first call of the loop",
+    ("ping_pong", "tokio"): "capacity 1: it has no unbuffered channel",
+    ("ping_pong", "may"): NO_BOUND,
+    ("skynet", "tokio"): "capacity 1: it has no unbuffered channel",
+    ("skynet", "may"): f"{NO_BOUND}; {MAPPINGS}",
+    ("skynet", "boost"): "most of the tree is live at once, 128 KiB a fiber",
+    ("mpmc", "tokio"): "async-channel: tokio's own channels have one receiver",
+    ("mpmc", "boost"): "holds 127: one slot of its ring stays free",
+    ("select", "tokio"): "capacity 1 in both: it has no unbuffered channel",
+    ("mutex", "tokio"): "fair: an unlock hands it to the first waiter",
+    ("timers", "tokio"): "whole milliseconds, rounded up",
+    ("timers", "may"): MAPPINGS,
+    ("idle", "pthread"): "a thread per task, which sleeps in the kernel",
     ("py_yield", "greenlet"): "names its successor: no scheduler",
     ("py_yield", "threads"): "gives the GIL up; the other thread need not have run",
 }

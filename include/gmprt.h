@@ -145,9 +145,44 @@
 #define GMP_CLASS_EXCLUSIVE 1u
 
 /**
- * A context. Version 0.1 has none: only NULL can be given.
+ * The case sends.
+ */
+#define GMP_CASE_SEND 1
+
+/**
+ * The case receives.
+ */
+#define GMP_CASE_RECV 2
+
+/**
+ * A channel: values of one size, handed from sender to receiver, first in, first out. Tasks and threads may use one
+ * together. A NULL channel is allowed wherever a value is sent or received: it is never ready.
+ *
+ * A channel is reference-counted. Its last reference may be dropped as soon as the last value was received, although the
+ * other side's call has not returned yet. It may even be dropped while others wait: they are not woken (free does not close),
+ * and the memory goes with the last of them.
+ */
+struct gmp_chan;
+
+/**
+ * A context: a scope that ends, by gmp_ctx_cancel, by its deadline, or because the one above it ended. Tasks are in the
+ * context that they were given or that their spawner was given; when it ends their waits answer GMP_ECANCELED. NULL is the
+ * context that never ends, except as a parent: there it is the calling task's own.
+ *
+ * Contexts are reference-counted; each call that makes one gives a reference. A context keeps the ones above it.
  */
 struct gmp_ctx;
+
+/**
+ * What gmp_ctx_after_func gives; used up by gmp_ctx_hook_stop.
+ */
+struct gmp_ctx_hook;
+
+/**
+ * A group of tasks that are waited for together. No task outlives its group: who makes a group waits for it. The first failure
+ * (a result that is not 0) cancels the others.
+ */
+struct gmp_group;
 
 /**
  * A task's handle. It carries a generation: one that was joined or freed answers GMP_EINVAL, one of a fork's parent
@@ -159,6 +194,15 @@ struct gmp_ctx;
  * variable, &errno. `errno` itself follows the task, as do floating-point modes and C++ exceptions.
  */
 struct gmp_task;
+
+/**
+ * A timer: it runs a function as a task, or sends the time that was due into a channel, once or again and again. Every timer
+ * is given back by one gmp_timer_free. Tasks and threads may use one together.
+ *
+ * A pending timer keeps nothing running: gmp_wait_idle and gmp_shutdown do not wait for it, and gmp_shutdown stops it
+ * (gmp_timer_reset sets it again after the next start). A timer of a fork's parent must not be used in the child.
+ */
+struct gmp_timer;
 
 /**
  * A moment, in nanoseconds on CLOCK_MONOTONIC. A function that may wait takes one as its deadline: from that moment on
@@ -288,7 +332,8 @@ struct gmp_task_class {
    */
   int (*is_blocked)(void *user, void *t);
   /**
-   * The task was cancelled. Not called in version 0.1.
+   * gmp_task_cancel was called: on the canceller's thread, while the task may be running. It must not wait for anything that
+   * the class's tasks hold: a task that ends waits for it.
    */
   void (*cancel)(void *user, void *t);
 };
@@ -320,7 +365,7 @@ struct gmp_spawn_opts {
    */
   uint32_t flags;
   /**
-   * The task's context; NULL: the spawner's. Version 0.1 answers GMP_ENOTSUP to others.
+   * The task's context, which gmp_spawn takes a reference to. NULL: the one that the spawner was given.
    */
   gmp_ctx_t *ctx;
   /**
@@ -366,6 +411,94 @@ struct gmp_key {
 typedef struct gmp_key gmp_key_t;
 
 /**
+ * See struct gmp_chan.
+ */
+typedef struct gmp_chan gmp_chan_t;
+
+/**
+ * One case of a select.
+ */
+struct gmp_case {
+  /**
+   * GMP_CASE_SEND or GMP_CASE_RECV.
+   */
+  int32_t op;
+  /**
+   * Written for the chosen case: GMP_OK or GMP_ECLOSED.
+   */
+  int32_t status;
+  /**
+   * NULL: never ready.
+   */
+  gmp_chan_t *chan;
+  /**
+   * Where a send reads its value, and a receive writes it (NULL: it is thrown away). Only the chosen case's is written.
+   */
+  void *value;
+};
+
+/**
+ * See struct gmp_case.
+ */
+typedef struct gmp_case gmp_case_t;
+
+/**
+ * A mutex. All-zero is unlocked and ready to use: no init, no destroy. It must not be moved or copied while in use. It
+ * belongs to nobody: a task or thread may unlock what another has locked, and locking it twice waits for ever. Its memory
+ * may be freed by whoever locked and unlocked it last, although an unlock before that may still be returning. A task that
+ * comes may go before those that wait, until one has waited for 1 ms: that one is next. Tasks and threads may use one
+ * together.
+ */
+struct gmp_mutex {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[2];
+};
+
+/**
+ * See struct gmp_mutex.
+ */
+typedef struct gmp_mutex gmp_mutex_t;
+
+/**
+ * A reader-writer lock: many readers (2^30) or one writer. All-zero is unlocked and ready to use: no init, no destroy. It
+ * must not be moved or copied while in use. While a writer waits, new readers wait behind it; when a writer leaves, all
+ * readers that wait go before the next writer. So neither starves, and a reader that locks again waits for ever if a writer
+ * came in between. It belongs to nobody: whoever likes may unlock it. Its memory may be freed by whoever was in last.
+ * Tasks and threads may use one together.
+ */
+struct gmp_rwlock {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[4];
+};
+
+/**
+ * See struct gmp_rwlock.
+ */
+typedef struct gmp_rwlock gmp_rwlock_t;
+
+/**
+ * A condition: those who wait for something that is guarded by a mutex. All-zero is ready to use: no init, no destroy. It
+ * must not be moved or copied while in use. A wait ends by a signal, a broadcast, its deadline or cancellation, never
+ * for no reason. Its memory may be freed when nobody waits, although the wake of the last one may still be returning.
+ * Tasks and threads may use one together.
+ */
+struct gmp_cond {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[2];
+};
+
+/**
+ * See struct gmp_cond.
+ */
+typedef struct gmp_cond gmp_cond_t;
+
+/**
  * A wait group: a count of things under way, and those who wait for it to become zero. All-zero is ready to use: no
  * init, no destroy. It must not be moved or copied while in use. It may be used again, or its memory freed, as soon as
  * gmp_wg_wait has returned, although the last gmp_wg_done may still be returning. Count up before what is counted
@@ -382,6 +515,61 @@ struct gmp_wg {
  * See struct gmp_wg.
  */
 typedef struct gmp_wg gmp_wg_t;
+
+/**
+ * A function that is run in one call of all. All-zero has not run: no init, no destroy. It must not be moved or copied
+ * while in use. Its memory may be freed when a call has returned and no other is under way but the one that ran the
+ * function. Tasks and threads may use one together.
+ */
+struct gmp_once {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[2];
+};
+
+/**
+ * See struct gmp_once.
+ */
+typedef struct gmp_once gmp_once_t;
+
+/**
+ * A counting semaphore. All-zero holds 0 and is ready to use: no init, no destroy; gmp_sem_release fills it. It must not
+ * be moved or copied while in use. Requests are served in turn: a small one does not overtake a large one that waits. Its
+ * memory may be freed when nobody waits, although the release that served the last may still be returning. Tasks and
+ * threads may use one together.
+ */
+struct gmp_sem {
+  /**
+   * The library's business.
+   */
+  uint64_t opaque[2];
+};
+
+/**
+ * See struct gmp_sem.
+ */
+typedef struct gmp_sem gmp_sem_t;
+
+/**
+ * See struct gmp_timer.
+ */
+typedef struct gmp_timer gmp_timer_t;
+
+/**
+ * See struct gmp_ctx_hook.
+ */
+typedef struct gmp_ctx_hook gmp_ctx_hook_t;
+
+/**
+ * See struct gmp_group.
+ */
+typedef struct gmp_group gmp_group_t;
+
+/**
+ * The body of a group's task: 0, or the code of its failure.
+ */
+typedef int (*gmp_group_fn_t)(void *arg);
 
 /**
  * Counters since the runtime's start, and levels now. The levels are exact when the runtime is at rest. Later versions
@@ -724,7 +912,7 @@ int gmp_spawn_opts_init(gmp_spawn_opts_t *opts, size_t struct_size);
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
- *          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY, a context. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+ *          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
  *          gmp_go. Nothing was started then.
  * @since   0.1
  */
@@ -741,6 +929,7 @@ int gmp_spawn(gmp_task_fn_t fn, void *arg, const gmp_spawn_opts_t *opts, gmp_tas
  * @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
  *          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
  *          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+ *          GMP_ECANCELED: the calling task's context ended; the handle stays.
  * @since   0.1
  */
 int gmp_join(gmp_task_t *task, gmp_time_t deadline, void **result_out);
@@ -755,6 +944,23 @@ int gmp_join(gmp_task_t *task, gmp_time_t deadline, void **result_out);
  * @since   0.1
  */
 int gmp_task_free(gmp_task_t *task);
+
+/**
+ * Cancels one task: the wait that it is in, and every one that it enters from now on, answers GMP_ECANCELED (see gmp_shield), as
+ * does gmp_checkpoint. The contexts that were made below the task's own end with it; tasks that it has started are not cancelled
+ * unless they are in one of those. It is a request: the task goes on until its function returns.
+ *
+ * A gmp_join of a task that had not started runs that task right there. If the joiner is itself just being joined, a third party's
+ * cancellation of it is seen when that task has ended.
+ *
+ * @param task  The handle; it stays valid.
+ * @return      GMP_OK, also for a task that has ended or was cancelled before, or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: NULL or a stale handle. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM, GMP_ESTOPPED: it is cancelled, but
+ *          a function of gmp_ctx_after_func could not be started.
+ * @since   0.1
+ */
+int gmp_task_cancel(gmp_task_t *task);
 
 /**
  * The id of a task: unique in this runtime's life, never 0.
@@ -782,11 +988,11 @@ void gmp_yield(void);
 
 /**
  * For long computations, every few microseconds or so: lets others go first if they have waited long enough, and costs
- * two loads if not.
+ * three loads if not.
  *
- * @return  GMP_OK.
+ * @return  GMP_OK or a code.
  * @context any thread or task  @blocks the task, while others go first
- * @errors  GMP_ECANCELED: the task was cancelled (not in version 0.1).
+ * @errors  GMP_ECANCELED: the task's context has ended, or it was cancelled.
  * @since   0.1
  */
 int gmp_checkpoint(void);
@@ -797,7 +1003,7 @@ int gmp_checkpoint(void);
  * @param ns  Nanoseconds; for 0 and less it returns at once.
  * @return    GMP_OK or a code.
  * @context any thread or task  @blocks the task, or a thread that is no task
- * @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task was cancelled (not in version 0.1).
+ * @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task's context ended, or it was cancelled.
  * @since   0.1
  */
 int gmp_sleep(int64_t ns);
@@ -898,6 +1104,249 @@ int gmp_blocking_exit(void);
 int gmp_blocking_call(gmp_task_fn_t fn, void *arg, void **result_out);
 
 /**
+ * Makes a channel with one reference.
+ *
+ * @param elem_size  Bytes of a value, at most 65535. 0: values are only counted.
+ * @param capacity   How many values the channel keeps while nobody receives; 0: each send waits for its receive.
+ * @param chan_out   The channel is written here on success.
+ * @return           GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `chan_out` is NULL, the element is too large, or elem_size * capacity is. GMP_ENOMEM.
+ * @since   0.1
+ */
+int gmp_chan_new(size_t elem_size, size_t capacity, gmp_chan_t **chan_out);
+
+/**
+ * Takes one more reference.
+ *
+ * @param chan  The channel; NULL is fine.
+ * @return      `chan`.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_chan_t *gmp_chan_ref(gmp_chan_t *chan);
+
+/**
+ * Drops one reference. The memory goes with the last one, and with the last who waits. Values still in it are dropped as the
+ * bytes they are.
+ *
+ * @param chan  The channel; NULL is fine.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+void gmp_chan_free(gmp_chan_t *chan);
+
+/**
+ * Sends a value: to the receiver that has waited longest, else into the buffer, else waits for one of them. What the sender
+ * did before is visible to who receives the value.
+ *
+ * @param chan      The channel. NULL: never ready.
+ * @param value     The value is read from here; not needed for values of 0 bytes.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK: sent. Any code: not sent.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_ECLOSED: the channel is closed, or was while this waited. GMP_EAGAIN: it would wait, and GMP_NOWAIT was given.
+ *          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_EINVAL: `value` is NULL.
+ *          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline.
+ * @since   0.1
+ */
+int gmp_chan_send(gmp_chan_t *chan,
+                  const void *value,
+                  gmp_time_t deadline);
+
+/**
+ * Receives a value: the oldest in the buffer, else from the sender that has waited longest, else waits for one.
+ *
+ * @param chan       The channel. NULL: never ready.
+ * @param value_out  The value is written here; with GMP_ECLOSED zeros are; with another code nothing. NULL: it is thrown away.
+ * @param deadline   Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return           GMP_OK: received. Any code: not.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_ECLOSED: the channel is closed, and every value was received. GMP_EAGAIN: it would wait, and GMP_NOWAIT was
+ *          given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_ENOMEM: no room for a
+ *          deadline.
+ * @since   0.1
+ */
+int gmp_chan_recv(gmp_chan_t *chan,
+                  void *value_out,
+                  gmp_time_t deadline);
+
+/**
+ * Closes the channel. Values in its buffer can still be received; all who wait for more, and all who wait to send, are woken
+ * with GMP_ECLOSED.
+ *
+ * @param chan  The channel.
+ * @return      GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel.
+ * @since   0.1
+ */
+int gmp_chan_close(gmp_chan_t *chan);
+
+/**
+ * How many values are in the buffer: out of date as soon as it is known.
+ *
+ * @param chan  The channel; NULL: 0.
+ * @return      The number; 0 for a timer's channel.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+size_t gmp_chan_len(const gmp_chan_t *chan);
+
+/**
+ * How many values the buffer has room for.
+ *
+ * @param chan  The channel; NULL: 0.
+ * @return      The number; 0 for a timer's channel.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+size_t gmp_chan_cap(const gmp_chan_t *chan);
+
+/**
+ * Does one of several sends and receives: the first that can be done. If several can at once, each is equally likely. The same
+ * channel may appear more than once, also to send and to receive; a select never deals with itself.
+ *
+ * @param cases       The cases, at most 65536. Up to 8 cost no allocation.
+ * @param n           How many; 0: as if all channels were NULL.
+ * @param deadline    Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT (Go's default).
+ * @param chosen_out  The index of the chosen case is written here; may be NULL.
+ * @return            GMP_OK: a case was chosen, and its status written: GMP_OK, or GMP_ECLOSED (nothing was sent; or nothing is
+ *                    left to receive, and zeros were written). Any code: none was, nothing was written.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: no case can be done, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the
+ *          task's context ended. GMP_EINVAL: too many cases, `cases` is NULL, an op is unknown, a send has no value.
+ *          GMP_EMISUSE: a send to a timer's channel. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
+ * @since   0.1
+ */
+int gmp_select(gmp_case_t *cases,
+               size_t n,
+               gmp_time_t deadline,
+               size_t *chosen_out);
+
+/**
+ * Locks the mutex.
+ *
+ * @param m         The mutex.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK or a code; with a code the mutex was not locked.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: it is held, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task
+ *          is cancelled. GMP_ENOMEM: no room for a timer. GMP_EINVAL: `m` is NULL.
+ * @since   0.1
+ */
+int gmp_mutex_lock(gmp_mutex_t *m,
+                   gmp_time_t deadline);
+
+/**
+ * Locks the mutex if nobody holds it.
+ *
+ * @param m  The mutex.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EAGAIN: it is held. GMP_EINVAL: `m` is NULL.
+ * @since   0.1
+ */
+int gmp_mutex_trylock(gmp_mutex_t *m);
+
+/**
+ * Unlocks the mutex, and wakes who is next if somebody waits.
+ *
+ * @param m  The mutex. It is not touched any more once somebody else can lock it.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: nobody holds it; it is unchanged. GMP_EINVAL: `m` is NULL.
+ * @since   0.1
+ */
+int gmp_mutex_unlock(gmp_mutex_t *m);
+
+/**
+ * Locks it for reading, together with other readers.
+ *
+ * @param l         The lock.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK or a code; with a code it was not locked.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: a writer is in or waits, and GMP_NOWAIT was given; or there are 2^30 readers. GMP_ETIMEDOUT: the
+ *          deadline passed. GMP_ECANCELED: the task is cancelled. GMP_ENOMEM: no room for a timer. GMP_EINVAL: `l` is NULL.
+ * @since   0.1
+ */
+int gmp_rwlock_rdlock(gmp_rwlock_t *l,
+                      gmp_time_t deadline);
+
+/**
+ * Locks it for writing, alone.
+ *
+ * @param l         The lock.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK or a code; with a code it was not locked.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: somebody is in, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the
+ *          task is cancelled. GMP_ENOMEM: no room for a timer. GMP_EINVAL: `l` is NULL.
+ * @since   0.1
+ */
+int gmp_rwlock_wrlock(gmp_rwlock_t *l, gmp_time_t deadline);
+
+/**
+ * A reader leaves. The last one lets the writer in that has waited longest.
+ *
+ * @param l  The lock. It is not touched any more once others can come in.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: no reader is in; it is unchanged. GMP_EINVAL: `l` is NULL.
+ * @since   0.1
+ */
+int gmp_rwlock_rdunlock(gmp_rwlock_t *l);
+
+/**
+ * The writer leaves. All readers that wait come in, or else the writer that has waited longest.
+ *
+ * @param l  The lock. It is not touched any more once others can come in.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: no writer is in; it is unchanged. GMP_EINVAL: `l` is NULL.
+ * @since   0.1
+ */
+int gmp_rwlock_wrunlock(gmp_rwlock_t *l);
+
+/**
+ * Unlocks the mutex, waits for a signal or broadcast, and locks the mutex again. What happens once the mutex is free is
+ * not missed. The mutex is held again on return whatever the result (the wait for it has no deadline and is not
+ * cancelled); GMP_EMISUSE and GMP_EINVAL leave it as it was.
+ *
+ * @param c         The condition.
+ * @param m         A mutex that the caller holds.
+ * @param deadline  Until when to wait for the signal: a gmp_now() time or GMP_FOREVER.
+ * @return          GMP_OK when it was woken, or a code; then no signal was used up.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EMISUSE: nobody holds the mutex; nothing has changed. GMP_EAGAIN: GMP_NOWAIT was given. GMP_ETIMEDOUT: the
+ *          deadline passed. GMP_ECANCELED: the task is cancelled. GMP_ENOMEM: no room for a timer. GMP_EINVAL: `c` or `m`
+ *          is NULL.
+ * @since   0.1
+ */
+int gmp_cond_wait(gmp_cond_t *c,
+                  gmp_mutex_t *m,
+                  gmp_time_t deadline);
+
+/**
+ * Wakes the one that has waited longest, if somebody waits. The caller need not hold the mutex.
+ *
+ * @param c  The condition.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `c` is NULL.
+ * @since   0.1
+ */
+int gmp_cond_signal(gmp_cond_t *c);
+
+/**
+ * Wakes all that wait now. The caller need not hold the mutex.
+ *
+ * @param c  The condition.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `c` is NULL.
+ * @since   0.1
+ */
+int gmp_cond_broadcast(gmp_cond_t *c);
+
+/**
  * Changes the count by `n`; wakes whoever waits when it becomes zero.
  *
  * @param wg  The group.
@@ -947,6 +1396,363 @@ int gmp_wg_go(gmp_wg_t *wg, gmp_fn_t fn, void *arg);
  * @since   0.1
  */
 int gmp_wg_wait(gmp_wg_t *wg, gmp_time_t deadline);
+
+/**
+ * Runs fn(arg) if no call has yet; else waits until that call's function has ended. It counts as run also when it ends by
+ * gmp_exit, or by a C++ exception or Rust panic, which goes on in the caller.
+ *
+ * @param o    The once.
+ * @param fn   What to run. It is called as by the caller, in the same task or thread.
+ * @param arg  Its argument.
+ * @return     GMP_OK when the function has ended, here or elsewhere, or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EDEADLK: called from within its own function. GMP_ECANCELED: the task is cancelled, and would have to wait
+ *          for another's run. GMP_ENOMEM: no memory to stand by for a gmp_exit; the function was not run. GMP_EINVAL: `o` or
+ *          `fn` is NULL.
+ * @since   0.1
+ */
+int gmp_once_do(gmp_once_t *o,
+                gmp_fn_t fn,
+                void *arg);
+
+/**
+ * Takes `n` from the count, all at once; waits while it is smaller, or others wait. 0 is there at once.
+ *
+ * @param s         The semaphore.
+ * @param n         How much to take.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          GMP_OK or a code; with a code nothing was taken.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EAGAIN: the count is too small or others wait, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline
+ *          passed. GMP_ECANCELED: the task is cancelled. GMP_ENOMEM: no room for a timer. GMP_EINVAL: `s` is NULL.
+ * @since   0.1
+ */
+int gmp_sem_acquire(gmp_sem_t *s, uint32_t n, gmp_time_t deadline);
+
+/**
+ * Adds `n` to the count; wakes all that can go on.
+ *
+ * @param s  The semaphore.
+ * @param n  How much to add.
+ * @return   GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EMISUSE: the count would become greater than UINT32_MAX; it is unchanged. GMP_EINVAL: `s` is NULL.
+ * @since   0.1
+ */
+int gmp_sem_release(gmp_sem_t *s, uint32_t n);
+
+/**
+ * Makes a timer that starts fn(arg) as a detached task of its own, once in `ns` nanoseconds.
+ *
+ * @param ns         When, from now; for 0 and less at once.
+ * @param fn         What the task runs. It may use the timer, and free it. When the timer is set again it runs again, maybe
+ *                   while the run before goes on.
+ * @param arg        Its argument.
+ * @param timer_out  The timer is written here on success, before `fn` may run.
+ * @return           GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `fn` or `timer_out` is NULL. GMP_ENOMEM. GMP_ESTOPPED: after gmp_shutdown has begun. GMP_EAGAIN: the
+ *          runtime had to be started, and the system gives no thread. (When there is no memory for the task at its time, it
+ *          starts as soon as there is.)
+ * @since   0.1
+ */
+int gmp_timer_func(int64_t ns,
+                   gmp_fn_t fn,
+                   void *arg,
+                   gmp_timer_t **timer_out);
+
+/**
+ * Makes a timer that sends one value into its channel (gmp_timer_channel) in `ns` nanoseconds: a gmp_time_t, the time when
+ * it was due, however late it is received.
+ *
+ * @param ns         When, from now; for 0 and less at once.
+ * @param timer_out  The timer is written here on success.
+ * @return           GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `timer_out` is NULL. GMP_ENOMEM. GMP_ESTOPPED: after gmp_shutdown. GMP_EAGAIN: as gmp_timer_func.
+ * @since   0.1
+ */
+int gmp_timer_chan(int64_t ns,
+                   gmp_timer_t **timer_out);
+
+/**
+ * Makes a timer that sends into its channel every `period_ns` nanoseconds until it is stopped: each time the time when it
+ * was due. Times stay in step with the start. The channel keeps one value: while nobody receives it, further ones are left
+ * out.
+ *
+ * @param period_ns  The time from one value to the next, above 0.
+ * @param timer_out  The timer is written here on success.
+ * @return           GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: the period is 0 or less, or `timer_out` is NULL. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN: as
+ *          gmp_timer_chan.
+ * @since   0.1
+ */
+int gmp_ticker_new(int64_t period_ns,
+                   gmp_timer_t **timer_out);
+
+/**
+ * The channel of a timer: of gmp_time_t, to be received from. It looks unbuffered. Nobody can send into it or close it
+ * (GMP_EMISUSE).
+ *
+ * @param timer  The timer.
+ * @return       The channel, borrowed: it lasts as long as the timer, longer with a gmp_chan_ref. NULL for a timer that runs
+ *               a function, and for NULL.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_chan_t *gmp_timer_channel(gmp_timer_t *timer);
+
+/**
+ * Stops a timer. It does not close the channel, and does not wait for a function that runs.
+ *
+ * @param timer  The timer.
+ * @return       1: it will not fire, or it had, and its value was not received and never will be. 0: neither: it was
+ *               stopped before, its value was received, or its function was started. Or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `timer` is NULL.
+ * @since   0.1
+ */
+int gmp_timer_stop(gmp_timer_t *timer);
+
+/**
+ * Sets a timer anew, whatever its state: it fires in `ns` nanoseconds; a ticker every `ns` nanoseconds. No value of the
+ * setting before is received any more.
+ *
+ * @param timer  The timer.
+ * @param ns     When, from now; for 0 and less at once.
+ * @return       What gmp_timer_stop would have answered, or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `timer` is NULL, or a ticker's `ns` is 0 or less; nothing has changed. GMP_ESTOPPED: as gmp_timer_func
+ *          and gmp_timer_chan; nothing has changed. GMP_EAGAIN: as gmp_timer_func. GMP_ENOMEM: the timer is stopped.
+ * @since   0.1
+ */
+int gmp_timer_reset(gmp_timer_t *timer,
+                    int64_t ns);
+
+/**
+ * Stops a timer and gives it back. A function that was started goes on; it may be the caller. Who waits for the channel
+ * stays, and its memory goes with the last of them.
+ *
+ * @param timer  The timer; NULL is fine.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+void gmp_timer_free(gmp_timer_t *timer);
+
+/**
+ * Makes a context below another one: it ends when that one does, or at its deadline, or by gmp_ctx_cancel.
+ *
+ * @param parent    The context above. NULL: the calling task's own, which ends with gmp_task_cancel or when the context that
+ *                  the task was given does; outside a task: none.
+ * @param deadline  When it ends by itself: a gmp_now() time or GMP_FOREVER. One that has passed (GMP_NOWAIT too): it has
+ *                  ended, with GMP_ETIMEDOUT.
+ * @param ctx_out   The context is written here on success; one reference.
+ * @return          GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM. With a deadline also GMP_ESTOPPED (after gmp_shutdown) and GMP_EAGAIN (the
+ *          runtime had to be started, and the system gives no thread).
+ * @since   0.1
+ */
+int gmp_ctx_new(gmp_ctx_t *parent,
+                gmp_time_t deadline,
+                gmp_ctx_t **ctx_out);
+
+/**
+ * Ends a context, and everything below it, before it returns: gmp_ctx_cancel_cause without a cause.
+ *
+ * @param ctx  The context.
+ * @return     GMP_OK, also when it has ended already, or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: NULL. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func could not be started.
+ * @since   0.1
+ */
+int gmp_ctx_cancel(gmp_ctx_t *ctx);
+
+/**
+ * The calling task's context: the one it was given; if it was given none, or was cancelled by gmp_task_cancel, one of its own.
+ *
+ * @return  The context, borrowed: valid while the task lives. NULL outside a task (and when there is no memory for one).
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_ctx_t *gmp_ctx_current(void);
+
+/**
+ * Shields the calling task: while on, its waits ignore cancellation, as does gmp_checkpoint. For cleaning up.
+ *
+ * @param on  1: from now on; 0: not any more.
+ * @return    The previous state, or a code.
+ * @context task  @blocks never  @errors GMP_EPERM: outside a task. GMP_EINVAL: neither 0 nor 1.  @since 0.1
+ */
+int gmp_shield(int on);
+
+/**
+ * Ends a context, and everything below it, before it returns. The first end counts: it fixes error and cause, closes the done
+ * channel, ends the waits of the context's tasks and starts the functions of gmp_ctx_after_func (without waiting for them).
+ *
+ * @param ctx    The context.
+ * @param cause  Any negative code of the caller's, for gmp_ctx_cause; 0: none.
+ * @return       GMP_OK, also when it has ended already, or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: NULL, or `cause` is positive. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func
+ *          could not be started.
+ * @since   0.1
+ */
+int gmp_ctx_cancel_cause(gmp_ctx_t *ctx,
+                         int cause);
+
+/**
+ * Whether a context has ended, and how. Once not GMP_OK it never changes, and the done channel is closed.
+ *
+ * @param ctx  The context; NULL: GMP_OK.
+ * @return     GMP_OK, GMP_ECANCELED or GMP_ETIMEDOUT.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+int gmp_ctx_err(const gmp_ctx_t *ctx);
+
+/**
+ * Why a context has ended: the cause that was given where the end began, here or above; without one as gmp_ctx_err.
+ *
+ * @param ctx  The context; NULL: GMP_OK.
+ * @return     GMP_OK while it goes on; else a negative number.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+int gmp_ctx_cause(const gmp_ctx_t *ctx);
+
+/**
+ * When a context ends by itself at the latest: its deadline or an earlier one above it.
+ *
+ * @param ctx  The context; NULL: GMP_FOREVER.
+ * @return     A gmp_now() time or GMP_FOREVER.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_time_t gmp_ctx_deadline(const gmp_ctx_t *ctx);
+
+/**
+ * Makes a context below another one that has a value for a key.
+ *
+ * @param parent   The context above; NULL as for gmp_ctx_new.
+ * @param key      What the value is found by: an address of the caller's own, compared as it is.
+ * @param value    The value. What it points to is the caller's, and must stay as long as somebody asks for it.
+ * @param ctx_out  The context is written here on success; one reference.
+ * @return         GMP_OK or a code.
+ * @context any thread or task  @blocks never  @errors GMP_EINVAL: `key` or `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+ */
+int gmp_ctx_with_value(gmp_ctx_t *parent, const void *key, void *value, gmp_ctx_t **ctx_out);
+
+/**
+ * The value for a key: of the context, else of the nearest one above that has one.
+ *
+ * @param ctx  The context; NULL: none.
+ * @param key  The key.
+ * @return     The value; NULL: there is none.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+void *gmp_ctx_value(const gmp_ctx_t *ctx, const void *key);
+
+/**
+ * Makes a context that has the values of another one, but neither its end nor its deadline.
+ *
+ * @param parent   Whose values; NULL as for gmp_ctx_new.
+ * @param ctx_out  The context is written here on success; one reference.
+ * @return         GMP_OK or a code.
+ * @context any thread or task  @blocks never  @errors GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+ */
+int gmp_ctx_without_cancel(gmp_ctx_t *parent, gmp_ctx_t **ctx_out);
+
+/**
+ * Has fn(arg) started, as a task of its own in no context, when a context ends; at once if it has.
+ *
+ * @param ctx       The context.
+ * @param fn        The function.
+ * @param arg       Its argument.
+ * @param hook_out  The handle is written here on success; every one is used up by one gmp_ctx_hook_stop. It keeps the context.
+ * @return          GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `ctx`, `fn` or `hook_out` is NULL. GMP_ENOMEM. If the context has ended also GMP_ESTOPPED and GMP_EAGAIN,
+ *          as gmp_go.
+ * @since   0.1
+ */
+int gmp_ctx_after_func(gmp_ctx_t *ctx,
+                       gmp_fn_t fn,
+                       void *arg,
+                       gmp_ctx_hook_t **hook_out);
+
+/**
+ * Takes a function of gmp_ctx_after_func back, if it was not started. Uses the handle up in any case.
+ *
+ * @param hook  The handle.
+ * @return      1: it was not started and never will be. 0: too late; it may be running. Or a code.
+ * @context any thread or task  @blocks never  @errors GMP_EINVAL: NULL.  @since 0.1
+ */
+int gmp_ctx_hook_stop(gmp_ctx_hook_t *hook);
+
+/**
+ * The channel that is closed when a context ends: for gmp_select and gmp_chan_recv. Nothing can be sent on it, nor can it be
+ * closed by others. The same one each time.
+ *
+ * @param ctx  The context; NULL: NULL, which is never ready.
+ * @return     The channel, borrowed: valid while the context is. NULL also when there is no memory for one.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_chan_t *gmp_ctx_done(gmp_ctx_t *ctx);
+
+/**
+ * Takes one more reference.
+ *
+ * @param ctx  The context; NULL is fine.
+ * @return     `ctx`.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+gmp_ctx_t *gmp_ctx_ref(gmp_ctx_t *ctx);
+
+/**
+ * Drops one reference. Does not end the context: those below it, and its tasks, keep it.
+ *
+ * @param ctx  The context; NULL is fine.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+void gmp_ctx_free(gmp_ctx_t *ctx);
+
+/**
+ * Makes an empty group, with a context of its own.
+ *
+ * @param parent     The context above the group's. NULL: the calling task's own; outside a task: none.
+ * @param group_out  The group is written here on success. It is given back by gmp_group_wait.
+ * @return           GMP_OK or a code.
+ * @context any thread or task  @blocks never  @errors GMP_EINVAL: `group_out` is NULL. GMP_ENOMEM.  @since 0.1
+ */
+int gmp_group_new(gmp_ctx_t *parent, gmp_group_t **group_out);
+
+/**
+ * Starts fn(arg) as a task of the group, in the group's context. The first result that is not 0 cancels the group and is what
+ * gmp_group_wait answers; a task that ends by gmp_exit or an exception has failed with GMP_EPANIC.
+ *
+ * @param g    The group. Nobody has been answered by its gmp_group_wait yet.
+ * @param fn   What the task runs.
+ * @param arg  Its argument.
+ * @return     GMP_OK or a code.
+ * @context any thread or task  @blocks never  @errors GMP_EINVAL: `g` or `fn` is NULL. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+ *          gmp_go. Nothing was started then.
+ * @since   0.1
+ */
+int gmp_group_go(gmp_group_t *g,
+                 gmp_group_fn_t fn,
+                 void *arg);
+
+/**
+ * Waits until every task of the group has ended, and gives the group back. In a task whose context ends meanwhile it cancels the
+ * group, waits on for its tasks (they outlive no group), and answers GMP_ECANCELED.
+ *
+ * @param g         The group. With GMP_ETIMEDOUT, GMP_EAGAIN and GMP_ENOMEM it stays, and must be waited for again; otherwise
+ *                  it is gone.
+ * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          0, or the first failure.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EINVAL: NULL. GMP_EAGAIN: tasks go on, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED:
+ *          see above. GMP_ENOMEM: no room for a deadline. (A failure may be one of these numbers too.)
+ * @since   0.1
+ */
+int gmp_group_wait(gmp_group_t *g,
+                   gmp_time_t deadline);
 
 /**
  * The numbers now; all zero when no runtime runs. Always called with sizeof(gmp_stats_t); what a newer header knows and

@@ -44,6 +44,32 @@ static inline int64_t bench_now(void) {
   return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* The CPU time of the whole process. */
+static inline int64_t bench_cpu(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* The i-th of the sleeps that every program of the row `timers` draws, in ns: splitmix64, 0 to 100 ms. */
+static inline int64_t bench_draw_sleep(long i) {
+  uint64_t z = ((uint64_t)i + 1) * 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return (int64_t)((z ^ z >> 31) % 100000000u);
+}
+
+static inline int64_t bench_longest_sleep(long n) {
+  int64_t longest = 0;
+  for (long i = 0; i < n; i++)
+    if (bench_draw_sleep(i) > longest) longest = bench_draw_sleep(i);
+  return longest;
+}
+
+/* The row `idle`: how long each task sleeps, and how many of these sleeps are looked at. */
+#define BENCH_PERIOD 200000000L
+#define BENCH_PERIODS 8
+
 static inline long bench_resident(void) {
   long pages = 0;
   FILE *statm = fopen("/proc/self/statm", "r");

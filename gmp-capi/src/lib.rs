@@ -33,6 +33,22 @@ pub mod task_class;
 pub mod task_local;
 
 pub mod blocking;
+
+pub mod chan;
+pub mod select;
+
+pub mod mutex;
+pub mod rwlock;
+
+pub mod cond;
 pub mod wait_group;
+
+pub mod once;
+pub mod semaphore;
+
+pub mod timer;
+
+pub mod context;
+pub mod group;
 
 pub mod stats;

@@ -4,13 +4,14 @@
 
 use crate::boundary::{code, init, input};
 use crate::code::{GMP_EINVAL, GMP_OK};
+use crate::context::{ctx, gmp_ctx_t};
 use crate::task_class::{self, gmp_task_class_t};
 use crate::time::gmp_time_t;
 use gmp_core::sched::spawn::Spawn;
 use gmp_core::stack::Class;
 use gmp_core::task::{TaskFn, FLAG_BLOCKING};
 use gmp_core::task_api::{self, Options};
-use gmp_core::{global, time, Error, Result};
+use gmp_core::{context_api, global, time, Error, Result};
 use std::ffi::{c_char, c_int, c_void};
 
 /// A function without result: the body of a task that nobody asks, a deferred call.
@@ -34,14 +35,6 @@ pub struct gmp_task {
 /// See struct gmp_task.
 pub type gmp_task_t = gmp_task;
 
-/// A context. Version 0.1 has none: only NULL can be given.
-pub struct gmp_ctx {
-    _private: [u8; 0],
-}
-
-/// See struct gmp_ctx.
-pub type gmp_ctx_t = gmp_ctx;
-
 /// What gmp_spawn can be told about a task; fill it with gmp_spawn_opts_init.
 #[repr(C)]
 pub struct gmp_spawn_opts {
@@ -54,7 +47,7 @@ pub struct gmp_spawn_opts {
     pub stack_size: usize,
     /// GMP_SPAWN_* flags.
     pub flags: u32,
-    /// The task's context; NULL: the spawner's. Version 0.1 answers GMP_ENOTSUP to others.
+    /// The task's context, which gmp_spawn takes a reference to. NULL: the one that the spawner was given.
     pub ctx: *mut gmp_ctx_t,
     /// The task's class; NULL: a plain C task.
     pub task_class: *const gmp_task_class_t,
@@ -126,7 +119,7 @@ pub unsafe extern "C" fn gmp_spawn_opts_init(opts: *mut gmp_spawn_opts_t, struct
 /// @return          GMP_OK or a code.
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
-///          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY, a context. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+///          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
 ///          gmp_go. Nothing was started then.
 /// @since   0.1
 #[no_mangle]
@@ -196,7 +189,7 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
     };
     // SAFETY: the caller's class, or null.
     let class = unsafe { task_class::table(opts.task_class) }?;
-    if opts.flags & GMP_SPAWN_STICKY != 0 || !opts.ctx.is_null() {
+    if opts.flags & GMP_SPAWN_STICKY != 0 {
         return Err(Error::NotSupported);
     }
     let name: &[u8] = if opts.name.is_null() {
@@ -206,7 +199,9 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
         unsafe { std::slice::from_raw_parts(opts.name.cast(), libc::strnlen(opts.name, NAME)) }
     };
     let flags = if opts.flags & GMP_SPAWN_BLOCKING != 0 { FLAG_BLOCKING } else { 0 };
-    Ok(Options { name, stack, flags, class, class_data: opts.class_data })
+    // SAFETY: the caller's context, or null.
+    let context = unsafe { ctx(opts.ctx) };
+    Ok(Options { name, stack, flags, class, class_data: opts.class_data, context })
 }
 
 /// Waits for a task's end and takes its result. A task that has not started may run right here, on the joiner's stack.
@@ -219,6 +214,7 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
 /// @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
 ///          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
 ///          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+///          GMP_ECANCELED: the calling task's context ended; the handle stays.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_join(task: *mut gmp_task_t, deadline: gmp_time_t, result_out: *mut *mut c_void) -> c_int {
@@ -244,6 +240,24 @@ pub unsafe extern "C" fn gmp_join(task: *mut gmp_task_t, deadline: gmp_time_t, r
 #[no_mangle]
 pub unsafe extern "C" fn gmp_task_free(task: *mut gmp_task_t) -> c_int {
     code(global::detach(task as u64))
+}
+
+/// Cancels one task: the wait that it is in, and every one that it enters from now on, answers GMP_ECANCELED (see gmp_shield), as
+/// does gmp_checkpoint. The contexts that were made below the task's own end with it; tasks that it has started are not cancelled
+/// unless they are in one of those. It is a request: the task goes on until its function returns.
+///
+/// A gmp_join of a task that had not started runs that task right there. If the joiner is itself just being joined, a third party's
+/// cancellation of it is seen when that task has ended.
+///
+/// @param task  The handle; it stays valid.
+/// @return      GMP_OK, also for a task that has ended or was cancelled before, or a code.
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: NULL or a stale handle. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM, GMP_ESTOPPED: it is cancelled, but
+///          a function of gmp_ctx_after_func could not be started.
+/// @since   0.1
+#[no_mangle]
+pub unsafe extern "C" fn gmp_task_cancel(task: *mut gmp_task_t) -> c_int {
+    code(context_api::cancel_task(task as u64))
 }
 
 /// The id of a task: unique in this runtime's life, never 0.
@@ -274,16 +288,15 @@ pub extern "C" fn gmp_yield() {
 }
 
 /// For long computations, every few microseconds or so: lets others go first if they have waited long enough, and costs
-/// two loads if not.
+/// three loads if not.
 ///
-/// @return  GMP_OK.
+/// @return  GMP_OK or a code.
 /// @context any thread or task  @blocks the task, while others go first
-/// @errors  GMP_ECANCELED: the task was cancelled (not in version 0.1).
+/// @errors  GMP_ECANCELED: the task's context has ended, or it was cancelled.
 /// @since   0.1
 #[no_mangle]
 pub extern "C" fn gmp_checkpoint() -> c_int {
-    task_api::checkpoint();
-    GMP_OK
+    code(task_api::checkpoint())
 }
 
 /// Sleeps for at least `ns` nanoseconds.
@@ -291,7 +304,7 @@ pub extern "C" fn gmp_checkpoint() -> c_int {
 /// @param ns  Nanoseconds; for 0 and less it returns at once.
 /// @return    GMP_OK or a code.
 /// @context any thread or task  @blocks the task, or a thread that is no task
-/// @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task was cancelled (not in version 0.1).
+/// @errors  GMP_ENOMEM: no room for a timer. GMP_ECANCELED: the task's context ended, or it was cancelled.
 /// @since   0.1
 #[no_mangle]
 pub extern "C" fn gmp_sleep(ns: i64) -> c_int {

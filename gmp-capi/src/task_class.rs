@@ -59,7 +59,8 @@ pub struct gmp_task_class {
     pub may_migrate: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void, sp: *const c_void) -> c_int>,
     /// The monitor asks of a running task, from its own thread. Not called in version 0.1.
     pub is_blocked: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void) -> c_int>,
-    /// The task was cancelled. Not called in version 0.1.
+    /// gmp_task_cancel was called: on the canceller's thread, while the task may be running. It must not wait for anything that
+    /// the class's tasks hold: a task that ends waits for it.
     pub cancel: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void)>,
 }
 

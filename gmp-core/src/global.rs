@@ -18,12 +18,13 @@
 //! held by threads that are not there) and starts afresh at first use.
 
 use crate::base::error::{Error, Result};
+use crate::context::member;
 use crate::inspect::stats::{self, Stats};
 use crate::local::ThreadLocals;
 use crate::primitive::{tls, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
 use crate::runtime::{Config, Runtime};
 use crate::sched::spawn::Spawn;
-use crate::sched::{enter, spawn, Inside, Shared};
+use crate::sched::{enter, park, spawn, Inside, Shared};
 use crate::sync::wait_group::WaitGroup;
 use crate::sys::cpu;
 use crate::task::handle::{Handle, EPOCHS};
@@ -125,6 +126,21 @@ pub fn with<R>(f: impl FnOnce(Option<Inside>, &Shared) -> Result<R>) -> Result<R
     }
 }
 
+/// The same with a runtime that runs already; `Invalid` when none does.
+pub fn with_running<R>(f: impl FnOnce(Option<Inside>, &Shared) -> Result<R>) -> Result<R> {
+    match enter::enter() {
+        Some(i) => {
+            let result = f(Some(i), i.s());
+            crate::join::exit_current();
+            result
+        }
+        None => {
+            let s = peek().ok_or(Error::Invalid)?;
+            f(None, &s)
+        }
+    }
+}
+
 /// Starts the runtime. `Busy` when it runs already.
 pub fn start(config: &Config) -> Result<()> {
     GLOBAL.at_fork.call_once(|| {
@@ -195,7 +211,10 @@ pub fn wait_idle(deadline: i64) -> Result<()> {
 pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Result<u64> {
     match enter::enter() {
         Some(i) => {
-            let result = what(i.s(), Some(i)).and_then(|what| spawn::spawn(i, &what));
+            let result = what(i.s(), Some(i)).and_then(|what| match park::me(i).extra.get().is_null() {
+                true => spawn::spawn(i, &what),
+                false => spawn_inheriting(i, what),
+            });
             i.exit();
             result
         }
@@ -205,6 +224,17 @@ pub fn spawn(what: impl FnOnce(&Shared, Option<Inside>) -> Result<Spawn>) -> Res
             spawn::spawn_foreign(&s, &what)
         }
     }
+}
+
+/// Spawns from a task that may have a context, which the new task is in too unless it was given another.
+#[cold]
+fn spawn_inheriting(i: Inside, mut what: Spawn) -> Result<u64> {
+    // SAFETY: nobody else's yet.
+    let given = unsafe { what.extra.as_ref() }.is_some_and(|extra| !extra.member.given.get().is_null());
+    if let Some(context) = member::inherited(park::me(i)).filter(|_| !given) {
+        member::give(i.s(), &mut what, context).inspect_err(|_| spawn::refuse(&what))?;
+    }
+    spawn::spawn(i, &what)
 }
 
 /// Joins a task from anywhere.
@@ -253,14 +283,7 @@ pub fn task_id(handle: u64) -> u64 {
 pub unsafe fn wg_change(group: *const WaitGroup, n: i64) -> Result<()> {
     // SAFETY: the caller's promise.
     let group = unsafe { &*group };
-    match enter::enter() {
-        Some(i) => {
-            let result = group.change_inside(i, n);
-            i.exit();
-            result
-        }
-        None => group.change(n, peek().as_deref()),
-    }
+    group.change(n)
 }
 
 /// Spawns a detached task that counts in `group` from now to its end.
@@ -286,7 +309,7 @@ pub unsafe fn wg_go(group: *const WaitGroup, entry: TaskFn, arg: *mut c_void, si
 unsafe fn wg_done(group: *mut c_void) {
     // SAFETY: called inside; the group lives, as the task counts in it. A count that somebody else has made too small
     // has been told to them.
-    let _misuse = unsafe { (*(group as *const WaitGroup)).change_inside(Inside::current(), -1) };
+    let _misuse = unsafe { (*(group as *const WaitGroup)).change_inside(Some(Inside::current()), -1) };
 }
 
 /// The numbers now; all zero when nothing runs. Does not enter the runtime.
@@ -295,7 +318,7 @@ pub fn stats() -> Stats {
 }
 
 /// A stale handle of a runtime that a fork left behind says so.
-fn stale(handle: u64, e: Error) -> Error {
+pub fn stale(handle: u64, e: Error) -> Error {
     let epoch = Handle::unpack(handle).epoch;
     if e == Error::Invalid && handle != 0 && GLOBAL.forked.load(Relaxed) & 1 << epoch != 0 {
         return Error::Forked;

@@ -5,16 +5,14 @@
 //! run in place (`sched/in_place.rs`).
 
 use crate::base::error::{Error, Result};
-use crate::sched::{enter, in_place, park, ready, spawn, Inside, Shared};
-use crate::source::timer::Timers;
-use crate::sys::clock;
+use crate::sched::wait::{self, Enlisted, Object, FOREVER};
+use crate::sched::{enter, in_place, park, spawn, Inside, Shared};
 use crate::task::handle::Handle;
 use crate::task::join::{JoinCell, Seen};
 use crate::task::waiter::Waiter;
 use crate::task::{Reason, Task};
-use crate::time::{FOREVER, NOWAIT};
+use std::cell::Cell;
 use std::ffi::c_void;
-use std::ptr::{null, null_mut};
 
 /// The record that a handle names. Which error a stale one gives is the caller's (`global.rs` knows of forks).
 #[inline(always)]
@@ -49,83 +47,59 @@ pub fn join_task(i: Inside, handle: Handle, deadline: i64) -> Result<*mut c_void
 }
 
 /// True when waiting for `t` is waiting for oneself: `t` is the caller, or the caller runs in place below it.
-fn is_self_or_host(me: &Task, t: &Task) -> bool {
-    let mut at = me as *const Task;
-    while !at.is_null() {
-        if std::ptr::eq(at, t) {
-            return true;
+fn is_self_or_host(s: &Shared, me: &Task, t: &Task) -> bool {
+    let mut at = me;
+    while !std::ptr::eq(at, t) {
+        match at.host.get().checked_sub(1) {
+            // SAFETY: a host is parked below the task that it hosts.
+            Some(index) => at = unsafe { &*s.slab.at(index) },
+            None => return false,
         }
-        // SAFETY: a host is parked below the task that it hosts.
-        at = unsafe { (*at).host.get() };
     }
-    false
+    true
 }
 
 #[inline(never)]
 fn wait_task(i: Inside, t: &Task, deadline: i64) -> Result<*mut c_void> {
-    if is_self_or_host(park::me(i), t) {
+    if is_self_or_host(i.s(), park::me(i), t) {
         return Err(Error::Deadlock);
     }
-    check(deadline)?;
-    let me = park::me(i);
-    let waiter = Waiter::new(me);
-    let timers: *const Timers = if deadline == FOREVER { null() } else { &i.p().timers };
-    if !timers.is_null() {
-        i.p().timers.reserve()?;
+    wait::may_wait(Some(i), deadline)?;
+    // SAFETY: a task, inside.
+    unsafe {
+        wait_end(Some(i), t, deadline)?;
+        let i = Inside::current();
+        take(t, |task| spawn::recycle(i, task))
     }
-    let mut publish = Publish { cell: &t.join, waiter: &waiter, timers, deadline, taken: false };
-    // SAFETY: the task's end, the timer or the commit itself makes us ready, exactly one (the claim).
-    unsafe { park::park(i, Reason::Join, Publish::commit, &mut publish as *mut Publish as *mut c_void) };
-    if !timers.is_null() {
-        // SAFETY: processors are not freed while the runtime lives.
-        unsafe { (*timers).remove(&waiter) };
-    }
-    if publish.taken {
+}
+
+/// Waits until the task has ended; it is the caller's then.
+unsafe fn wait_end(i: Option<Inside>, t: &Task, deadline: i64) -> Result<()> {
+    let end = EndOf { cell: &t.join, taken: Cell::new(false) };
+    // SAFETY: inside if a task.
+    let waited = unsafe { wait::wait(i, Reason::Join, deadline, &end, |_| ()) };
+    if end.taken.get() {
         return Err(Error::Invalid);
     }
-    settle(t, &waiter)?;
-    // SAFETY: inside after a park.
-    let i = unsafe { Inside::current() };
-    // SAFETY: ended, and ours.
-    unsafe { take(t, |task| spawn::recycle(i, task)) }
+    match waited {
+        Err(Error::TimedOut | Error::Canceled) if t.join.look() == Seen::Ended => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// Joins from a thread that is no task.
 pub fn join_thread(s: &Shared, handle: Handle, deadline: i64) -> Result<*mut c_void> {
     let t = find(s, handle)?;
     if t.join.look() == Seen::Open {
-        check(deadline)?;
-        let waiter = Waiter::new(null());
-        if t.join.wait(&waiter) {
-            waiter.sleep_thread((deadline != FOREVER).then_some(deadline));
-            settle(t, &waiter)?;
-        }
+        wait::may_wait(None, deadline)?;
+        // SAFETY: no task.
+        unsafe { wait_end(None, t, deadline) }?;
     }
     match t.join.look() {
         // SAFETY: ended, and ours.
         Seen::Ended => unsafe { take(t, |task| spawn::recycle_foreign(s, task)) },
         _ => Err(Error::Invalid),
     }
-}
-
-fn check(deadline: i64) -> Result<()> {
-    match deadline {
-        FOREVER => Ok(()),
-        NOWAIT => Err(Error::Again),
-        d if d <= clock::now() => Err(Error::TimedOut),
-        _ => Ok(()),
-    }
-}
-
-/// After the wait: `TimedOut` if the deadline was first and the task is still going.
-fn settle(t: &Task, waiter: &Waiter) -> Result<()> {
-    if waiter.has_expired() {
-        if t.join.leave(waiter) {
-            return Err(Error::TimedOut);
-        }
-        waiter.settle();
-    }
-    Ok(())
 }
 
 unsafe fn take(t: &Task, recycle: impl FnOnce(*mut Task)) -> Result<*mut c_void> {
@@ -158,43 +132,34 @@ pub fn detach(s: &Shared, i: Option<Inside>, handle: Handle) -> Result<()> {
     }
 }
 
-struct Publish {
-    cell: *const JoinCell,
-    waiter: *const Waiter,
-    timers: *const Timers,
-    deadline: i64,
+/// A task's end, as something to wait for.
+struct EndOf<'a> {
+    cell: &'a JoinCell,
     /// Out: somebody else waits.
-    taken: bool,
+    taken: Cell<bool>,
 }
 
-impl Publish {
-    /// The park's commit: from here on the task may go on elsewhere.
-    unsafe fn commit(data: *mut c_void) {
-        // SAFETY: `data` is the parked task's `Publish`, valid until the waiter is published; what is used after
-        // that was copied before.
-        unsafe {
-            let publish = &mut *(data as *mut Publish);
-            let (waiter, timers) = (publish.waiter, publish.timers);
-            let task = (*waiter).task() as *mut Task;
-            let cell = &*publish.cell;
-            if !timers.is_null() {
-                (*timers).insert_locked(publish.deadline, &*waiter);
-            }
-            // The timer cannot act before the unlock, and the end only once the waiter is in the cell.
-            let published = cell.wait(waiter);
-            let mut again = null_mut();
-            if !published {
-                publish.taken = cell.look() != Seen::Ended;
-                if Waiter::wake(waiter) {
-                    again = task;
-                }
-            }
-            if !timers.is_null() {
-                (*timers).unlock();
-            }
-            if !again.is_null() {
-                ready::ready(Inside::current(), again);
-            }
+// SAFETY: the cell has no lock: an end that comes before the waiter is armed says `done`, which `arm_contended` finds.
+unsafe impl Object for EndOf<'_> {
+    unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
+        if !self.cell.wait(waiter) {
+            self.taken.set(self.cell.look() == Seen::Taken);
+            return Enlisted::Done;
+        }
+        if waiter.arm_contended() {
+            return Enlisted::Waits;
+        }
+        if self.cell.leave(waiter) {
+            return Enlisted::Expired;
+        }
+        waiter.settle();
+        Enlisted::Done
+    }
+
+    unsafe fn leave(&self, waiter: &Waiter) {
+        if !self.cell.leave(waiter) {
+            // It ended at the same time: its joiner finds that once the waker has let go of the waiter.
+            waiter.settle();
         }
     }
 }

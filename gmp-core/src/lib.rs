@@ -7,8 +7,8 @@
 //! # Layers
 //! Imports point down only (a test reads every `use crate::`):
 //! ```text
-//! L6  runtime, global, task_api, inspect     the assembled runtime; the one static; numbers
-//! L5  sync, time, blocking, join, local      what tasks call
+//! L6  runtime, global, task_api, context_api, inspect     the assembled runtime; the one static; numbers
+//! L5  chan, sync, time, timer, context, group, cancel, blocking, join, local      what tasks call
 //! L4  sched                        all policy
 //! L3  processor, machine           the P and M records
 //! L2  task, source                 the G record; timers, which return lists of ready tasks
@@ -40,8 +40,22 @@ pub mod base;
 #[allow(unsafe_code, reason = "calls a foreign function")]
 pub mod blocking;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "looks at another task's record")]
+pub mod cancel;
+#[allow(unsafe_code, reason = "values are bytes; waiters lie on the stacks of their tasks")]
+pub mod chan;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "counts its references by hand")]
+pub mod context;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "handles of after-functions are raw")]
+pub mod context_api;
+#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "reads a task's runtime through its machine")]
 pub mod global;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "carries a job through a foreign entry")]
+pub mod group;
 #[cfg(not(loom))]
 pub mod inspect;
 #[cfg(not(loom))]
@@ -87,6 +101,9 @@ pub mod task_api;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "parks with a commit")]
 pub mod time;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "records lie in heaps, which have references to them")]
+pub mod timer;
 
 #[cfg(loom)]
 pub mod machine {
@@ -109,6 +126,8 @@ pub mod task {
     pub mod handle;
     pub mod join;
     pub mod state;
+    pub mod wait_queue;
+    pub mod wait_word;
     pub mod waiter;
 
     /// Nobody looks into it.

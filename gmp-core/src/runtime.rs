@@ -94,6 +94,8 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shared().stop_machines();
+        // SAFETY: the machines have ended.
+        unsafe { self.shared().end_timers() };
         // SAFETY: made by `start`; no machine, no task and no caller is left.
         drop(unsafe { Box::from_raw(self.shared) });
     }

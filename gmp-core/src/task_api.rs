@@ -4,13 +4,14 @@
 //! is caught before it reaches the task's first frame, and handed to whoever joins.
 
 use crate::base::error::{Error, Result};
+use crate::context::{member, Context};
 use crate::primitive::Ordering::Relaxed;
 use crate::sched::{enter, entry, park, spawn::Spawn, Inside, Shared};
 use crate::stack::Class;
 use crate::task::class::TaskClass;
 use crate::task::extra::{DeferFn, Extra};
 use crate::task::handle::Handle;
-use crate::task::{Task, FLAG_EXACT_STACK};
+use crate::task::FLAG_EXACT_STACK;
 use crate::time::FOREVER;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -149,6 +150,8 @@ pub struct Options<'a> {
     pub flags: u8,
     pub class: Option<*const TaskClass>,
     pub class_data: *mut c_void,
+    /// None: the spawner's.
+    pub context: Option<&'a Context>,
 }
 
 impl Options<'_> {
@@ -167,54 +170,57 @@ impl Options<'_> {
             Some(table) => unsafe { s.class(i, table) }?,
             None => std::ptr::null(),
         };
-        if class.is_null() && self.name.is_empty() {
-            return Ok(what);
+        if !class.is_null() || !self.name.is_empty() {
+            let extra = Extra::new()?;
+            // SAFETY: just made, and nobody else's.
+            unsafe {
+                if let Err(e) = (*extra).set_name(self.name) {
+                    Extra::free(extra);
+                    return Err(e);
+                }
+                (*extra).class = class;
+                (*extra).class_data = self.class_data;
+            }
+            what.extra = extra;
         }
-        let extra = Extra::new()?;
-        // SAFETY: just made, and nobody else's.
-        unsafe {
-            if let Err(e) = (*extra).set_name(self.name) {
-                Extra::free(extra);
+        if let Some(context) = self.context {
+            if let Err(e) = member::give(s, &mut what, context) {
+                // SAFETY: as above.
+                unsafe { what.extra.as_mut().map(|extra| Extra::free(extra)) };
                 return Err(e);
             }
-            (*extra).class = class;
-            (*extra).class_data = self.class_data;
         }
-        what.extra = extra;
         Ok(what)
     }
-}
-
-/// The calling task; None outside a task. Does not enter the runtime: only what is the task's own may be touched.
-fn current<'a>() -> Option<&'a Task> {
-    let m = enter::task_machine();
-    // SAFETY: this thread's machine, whose current task is the caller and lives while it runs.
-    unsafe { m.as_ref().map(|m| &*m.current.get()) }
 }
 
 /// The calling task's id; 0 outside a task.
 #[inline]
 pub fn self_id() -> u64 {
-    current().map_or(0, |t| t.id.get())
+    enter::current().map_or(0, |t| t.id.get())
 }
 
-/// Lets others go first if they have waited for long; two loads if not.
+/// Lets others go first if they have waited for long; three loads if not. `Canceled` when the task was cancelled.
 #[inline]
-pub fn checkpoint() {
+pub fn checkpoint() -> Result<()> {
     let m = enter::task_machine();
-    // SAFETY: this thread's machine.
-    if m.is_null() || unsafe { (*m).owner.requested() } == 0 {
-        return;
+    if m.is_null() {
+        return Ok(());
     }
-    // The slow way of `enter` does what is requested.
-    if enter::enter().is_some() {
+    // SAFETY: this thread's machine.
+    if unsafe { (*m).owner.requested() } != 0 && enter::enter().is_some() {
+        // The slow way of `enter` has done what is requested.
         crate::join::exit_current();
     }
+    if crate::cancel::is_requested() {
+        return Err(Error::Canceled);
+    }
+    Ok(())
 }
 
 /// Has `f(arg)` called at the calling task's end. `Permission` outside a task.
 pub fn defer(f: DeferFn, arg: *mut c_void) -> Result<()> {
-    let t = current().ok_or(Error::Permission)?;
+    let t = enter::current().ok_or(Error::Permission)?;
     if t.extra.get().is_null() {
         t.extra.set(Extra::new()?);
     }

@@ -1,4 +1,7 @@
-//! The C examples do what their pages say: built as a user builds them, and run.
+//! The C examples and the guide's programs do what their pages say: built as a user builds them, and run.
+
+#[path = "guide.rs"]
+mod guide;
 
 use gmp_tests::{build, root, run};
 use std::path::PathBuf;
@@ -32,6 +35,63 @@ fn maxprocs_prints_both_times() {
     let text = output(&mut Command::new(example("maxprocs", &[])));
     assert_eq!(text.lines().filter(|line| line.contains(" ms")).count(), 2, "{text}");
     assert!(text.contains("max_procs 1"), "{text}");
+}
+
+#[test]
+fn sieve_prints_the_primes() {
+    let text = output(Command::new(example("sieve", &[])).arg("200"));
+    let printed: Vec<u32> = text.lines().map(|line| line.parse().expect("a number")).collect();
+    let prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    assert_eq!(printed, (2..).filter(prime).take(200).collect::<Vec<u32>>());
+}
+
+#[test]
+fn ping_prints_a_time_for_each_number_of_processors() {
+    let text = output(Command::new(example("ping", &[])).arg("20000"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (line, procs) in lines.iter().zip(1..) {
+        assert!(line.starts_with(&format!("max_procs {procs}: 20000 messages, ")), "{text}");
+        assert!(line.ends_with(" ns each"), "{text}");
+    }
+}
+
+/// A tree of files, and what the pipeline should count in it.
+fn tree() -> (PathBuf, String) {
+    let top = gmp_tests::scratch().join(format!("pipeline-{}", std::process::id()));
+    let (mut files, mut lines, mut words, mut bytes) = (0, 0, 0, 0);
+    for number in 0..300 {
+        let dir = top.join(format!("d{}/e{}", number % 7, number % 3));
+        std::fs::create_dir_all(&dir).expect("the scratch directory can be written");
+        // Words across chunks, no line end at the end, nothing at all.
+        let text = "two  words\n\tand\r\x0b\x0cmore".repeat(number * number / 20);
+        std::fs::write(dir.join(format!("f{number}")), &text).expect("and so can this");
+        files += 1;
+        lines += text.matches('\n').count();
+        words += text.split(|c| " \t\n\x0b\x0c\r".contains(c)).filter(|word| !word.is_empty()).count();
+        bytes += text.len();
+    }
+    let _ = std::os::unix::fs::symlink("nowhere", top.join("link"));
+    (top, format!("{files} files, {lines} lines, {words} words, {bytes} bytes\n"))
+}
+
+#[test]
+fn pipeline_counts_and_gives_up_as_a_whole() {
+    let program = example("pipeline", &[]);
+    let (top, wanted) = tree();
+    for counters in ["1", "3", "50"] {
+        assert_eq!(output(Command::new(&program).args(["-n", counters]).arg(&top)), wanted);
+    }
+    let gives_up = |arguments: &[&str], says: &str| {
+        let ended = run(Command::new(&program).args(arguments).arg(&top), Duration::from_secs(120)).expect("it starts");
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.report());
+        assert!(ended.stdout.is_empty() && ended.stderr.contains(says), "{}", ended.report());
+    };
+    gives_up(&["nowhere"], "pipeline: nowhere: No such file");
+    gives_up(&["-n", "1", "nowhere"], "pipeline: nowhere: No such file");
+    gives_up(&["/proc/self/mem"], "pipeline: /proc/self/mem: "); // it opens, and the first read fails
+    gives_up(&["-t", "0"], "pipeline: ");
+    std::fs::remove_dir_all(&top).expect("it is ours");
 }
 
 /// Where libcrypto is, as pkg-config says it.

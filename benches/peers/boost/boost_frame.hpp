@@ -19,15 +19,18 @@ class wait_group {
   void done() {
     if (left_.fetch_sub(1) != 1) return;
     std::lock_guard<fibers::mutex> hold(lock_);
+    none_left_ = true;
     ended_.notify_all();
   }
+  // The flag, not the count: at a count of 0 the last done() may still be on its way to the lock.
   void wait() {
     std::unique_lock<fibers::mutex> hold(lock_);
-    ended_.wait(hold, [this] { return left_.load() == 0; });
+    ended_.wait(hold, [this] { return none_left_; });
   }
 
  private:
   std::atomic<long> left_;
+  bool none_left_ = false;
   fibers::mutex lock_;
   fibers::condition_variable ended_;
 };

@@ -26,6 +26,13 @@ var rows = map[string]func(){
 	"parked":         parked,
 	"blocking":       blocking,
 	"blocking_storm": blockingStorm,
+	"ping_pong":      pingPong,
+	"skynet":         skynetRow,
+	"mpmc":           mpmc,
+	"select":         choice,
+	"mutex":          mutex,
+	"timers":         timers,
+	"idle":           idle,
 }
 
 // size gives the work of a repetition; -1 is the warm-up, a tenth of it.

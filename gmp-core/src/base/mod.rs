@@ -4,5 +4,6 @@ pub mod alloc;
 pub mod counters;
 pub mod error;
 pub mod fence;
+pub mod lock;
 pub mod note;
 pub mod rng;

@@ -11,6 +11,7 @@ use super::{find, switching, Inside};
 use crate::machine::owner::{CXX, INBOX, RETIRE, YIELD};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
+use crate::task::Task;
 
 /// The machine of the calling thread if the caller is a task; null for a foreign thread, and for code of a task
 /// class that runs on the machine's own stack (it may do what a foreign thread may).
@@ -22,6 +23,14 @@ pub fn task_machine() -> *const Machine {
         return std::ptr::null();
     }
     m
+}
+
+/// The calling task; None outside a task. Does not enter the runtime: only what is the task's own may be touched.
+#[inline(always)]
+pub fn current<'a>() -> Option<&'a Task> {
+    let m = task_machine();
+    // SAFETY: this thread's machine, whose current task is the caller and lives while it runs.
+    unsafe { m.as_ref().map(|m| &*m.current.get()) }
 }
 
 /// Enters the runtime from a task; None when the caller is not a task.

@@ -10,7 +10,6 @@ use crate::base::error::Error;
 use crate::machine::Commit;
 use crate::primitive::Ordering::Relaxed;
 use crate::switch::{self, Ended};
-use crate::task::extra::Extra;
 use crate::task::join::End;
 use crate::task::{EndFn, Kind, Task};
 use std::ffi::c_void;
@@ -173,13 +172,13 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         let p = i.p();
         // Before anybody is told: who waits for the end finds it counted.
         p.counters.tasks_ended.inc();
+        // Out of its context before who waits for the end is told.
+        if !t.extra.get().is_null() {
+            super::cancel::free_extra(i.s(), t);
+        }
         if !t.end_arg.get().is_null() {
             let f: EndFn = std::mem::transmute::<usize, EndFn>(t.frame.get());
             f(t.end_arg.get());
-        }
-        let extra = t.extra.replace(null_mut());
-        if !extra.is_null() {
-            Extra::free(extra);
         }
         t.sp.set(0);
         t.stack.set(0);
@@ -191,7 +190,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         match t.join.end() {
             End::Recycle => (*p.tasks.get()).give(&i.s().slab, t as *const Task as *mut Task),
             End::Keep => {}
-            End::Wake(waiter) => ready::wake(i.s(), Some(i), waiter),
+            End::Wake(waiter) => ready::wake(Some(i), waiter),
         }
     }
 }

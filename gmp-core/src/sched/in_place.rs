@@ -7,7 +7,10 @@
 //!  - R1. The child keeps its own identity, locals, deferred calls and end; the joiner counts as parked meanwhile.
 //!  - R2. If the child parks, the stack with both on it parks; when the child ends, wherever, the joiner goes on
 //!        there. It was waiting for the child anyway.
-//!  - R3. Only plain tasks that were not spawned as blocking, joined without a deadline, with enough stack left: as much as the child asked for by
+//!  - R3. A joiner whose wait somebody could cancel does not do it: it could not go on before the child has ended. That is
+//!        one with a context, or one whose handle nobody is joining. (Who joins it may still have lent the handle to a third
+//!        party: a cancellation by that one is seen when the child has ended.)
+//!  - R4. Only plain tasks that were not spawned as blocking, joined without a deadline, with enough stack left: as much as the child asked for by
 //!        number, or half of what its class has (three eighths of the slot).
 
 use super::{park, Inside};
@@ -17,7 +20,6 @@ use crate::switch;
 use crate::task::state::Status;
 use crate::task::{EndFn, Reason, Task, FLAG_BLOCKING, FLAG_EXACT_STACK};
 use std::ffi::c_void;
-use std::ptr::null_mut;
 
 /// Runs `t` in place if that is allowed and nobody else has it; its result.
 ///
@@ -31,11 +33,11 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
     }
     let me = park::me(i);
     let blocks = t.flags.get() & FLAG_BLOCKING != 0;
-    if blocks || !me.extra.get().is_null() && !me.class().is_null() || !has_room(me, t) {
+    if blocks || !me.extra.get().is_null() && !may_host(me) || !me.join.is_spoken_for() || !has_room(me, t) {
         return None;
     }
     match status {
-        Status::NewPrivate if t.queue.load(Relaxed) == i.p().index => {
+        Status::NewPrivate if t.queue.load(Relaxed) as u32 == i.p().index => {
             if !t.join.take_in_place() {
                 return None;
             }
@@ -61,6 +63,14 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
     Some(unsafe { run(i, me, t) })
 }
 
+/// Whether a joiner that is more than a plain task may do it.
+#[cold]
+fn may_host(me: &Task) -> bool {
+    // SAFETY: the task's own box.
+    let extra = unsafe { &*me.extra.get() };
+    extra.class.is_null() && (extra.member.given.get().is_null() || me.is_shielded())
+}
+
 #[inline(always)]
 fn has_room(me: &Task, t: &Task) -> bool {
     let here = &me as *const _ as usize;
@@ -76,7 +86,7 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
     counters.parks.inc();
     counters.switches.inc();
     me.reason.set(Reason::JoinInPlace);
-    t.host.set(me as *const Task as *mut Task);
+    t.host.set(me.index + 1);
     t.limit.set(me.limit.get());
     m.current.set(t as *const Task as *mut Task);
     let entry = t.entry.get().expect("a spawned task has an entry");
@@ -110,12 +120,11 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
     // SAFETY: the task is over and ours: its join cell kept everybody else out.
     unsafe {
         p.counters.tasks_ended.inc();
+        if !t.extra.get().is_null() {
+            super::cancel::free_extra(i.s(), t);
+        }
         if !t.end_arg.get().is_null() {
             std::mem::transmute::<usize, EndFn>(at_end)(t.end_arg.get());
-        }
-        let extra = t.extra.replace(null_mut());
-        if !extra.is_null() {
-            crate::task::extra::Extra::free(extra);
         }
         t.sp.set(0);
         i.m().blocking.store(false, Relaxed);

@@ -4,6 +4,7 @@
 //! Tasks call down into here through the objects of the layer above (join, sleep, wait groups …), which know only
 //! `park`, `ready` and the hand-off.
 
+pub mod cancel;
 pub mod enter;
 pub mod entry;
 pub mod expose;
@@ -23,9 +24,12 @@ pub mod shutdown;
 pub mod spawn;
 pub mod stacks;
 pub mod switching;
+pub mod timing;
 pub mod token;
+pub mod wait;
 
 use crate::base::fence::Barrier;
+use crate::base::lock::Lock;
 use crate::base::rng::Rng;
 use crate::machine::Machine;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
@@ -127,6 +131,10 @@ pub struct Shared {
     /// See `shutdown.rs`.
     pub quiet: shutdown::Quiet,
     pub tallies: Tallies,
+    /// Threads that are no tasks and are just waking a task: memory stays for them (`ready.rs`).
+    pub visitors: AtomicU32,
+    /// See `cancel.rs`.
+    pub extras: [Lock; 16],
 }
 
 impl Shared {
@@ -168,6 +176,8 @@ impl Shared {
             stopping: AtomicBool::new(false),
             quiet: shutdown::Quiet::default(),
             tallies: Tallies::default(),
+            visitors: AtomicU32::new(0),
+            extras: Default::default(),
             settings,
         })
     }

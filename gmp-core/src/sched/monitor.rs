@@ -18,7 +18,7 @@ use crate::base::fence::Barrier;
 use crate::base::note::Note;
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
-use crate::primitive::{AtomicBool, Ordering::*};
+use crate::primitive::{AtomicBool, AtomicI64, Ordering::*};
 use crate::processor::Processor;
 use crate::source::timer::NEVER;
 use crate::sys::{clock, cpu, thread};
@@ -44,11 +44,13 @@ pub struct Monitor {
     note: Note,
     /// It sleeps longer than [`ATTENTIVE`].
     slow: AtomicBool,
+    /// Until when, at most ([`NEVER`]: without bound). A hint.
+    until: AtomicI64,
 }
 
 impl Monitor {
     pub fn new(barrier: Barrier) -> Monitor {
-        Monitor { barrier, note: Note::new(), slow: AtomicBool::new(false) }
+        Monitor { barrier, note: Note::new(), slow: AtomicBool::new(false), until: AtomicI64::new(NEVER) }
     }
 
     /// There is something to watch: a slow monitor becomes attentive. Cheap when it is.
@@ -57,6 +59,14 @@ impl Monitor {
         self.barrier.light(); // F3: what the caller published comes before the look
         if self.slow.load(Relaxed) && self.slow.swap(false, AcqRel) {
             self.note.wake();
+        }
+    }
+
+    /// A timer was started that is due at `when`: the monitor does not sleep longer.
+    pub fn attend_until(&self, when: i64) {
+        self.barrier.light(); // F3, as above
+        if self.slow.load(Relaxed) && when < self.until.load(Relaxed) {
+            self.attend();
         }
     }
 
@@ -135,6 +145,7 @@ impl Watch<'_> {
         let now = clock::now();
         let mut until = Some(now + delay);
         if delay > ATTENTIVE || !running {
+            s.monitor.until.store(NEVER, Relaxed);
             s.monitor.slow.store(true, SeqCst);
             // F3, heavy half. Refused: look again soon.
             let sure = s.barrier.heavy();
@@ -154,6 +165,7 @@ impl Watch<'_> {
         if running && earliest > now {
             until = until.map(|u| u.min(earliest.max(now + FAST)));
         }
+        s.monitor.until.store(until.unwrap_or(NEVER), Relaxed);
         let woken = s.monitor.note.sleep(until);
         s.monitor.slow.store(false, Relaxed);
         woken

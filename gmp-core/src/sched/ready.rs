@@ -5,9 +5,11 @@
 //! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
 
 use super::{Inside, Shared};
+use crate::primitive::Ordering::SeqCst;
 use crate::processor::runq::Entry;
 use crate::task::ready_list::ReadyList;
 use crate::task::state::Status;
+use crate::task::wait_queue::Claimed;
 use crate::task::waiter::Waiter;
 use crate::task::{Kind, Task};
 
@@ -174,21 +176,53 @@ pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
     }
 }
 
-/// Ends the wait of `waiter`: makes its task ready or wakes its thread. Nothing if its deadline was first.
+/// Ends the wait of a claimed waiter: makes its task ready or wakes its thread.
 ///
 /// # Safety
-/// `waiter` was taken out of its object by the caller; it is valid until the claim (`task/waiter.rs`).
-pub unsafe fn wake(s: &Shared, i: Option<Inside>, waiter: *const Waiter) {
-    // SAFETY: the caller's promise. The task is read before the claim of a thread's waiter may end it.
+/// The caller has claimed `waiter`.
+#[inline(always)]
+pub unsafe fn finish(i: Option<Inside>, waiter: *const Waiter) {
+    // SAFETY: V1: the waiter may be touched until it is told. A parked task keeps its runtime, and the visit keeps it from
+    // there on (the task may end before `ready_foreign` is through).
     unsafe {
         let task = (*waiter).task() as *mut Task;
-        if !Waiter::wake(waiter) {
-            return;
-        }
         match (task.is_null(), i) {
-            (true, _) => Waiter::notify_thread(waiter),
+            (true, _) => Waiter::finish_thread(waiter),
             (false, Some(i)) => ready(i, task),
-            (false, None) => ready_foreign(s, task),
+            (false, None) => {
+                let s = &*((*waiter).shared as *const Shared);
+                s.visitors.fetch_add(1, SeqCst);
+                ready_foreign(s, task);
+                s.visitors.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+}
+
+/// Ends the waits of claimed waiters, oldest first.
+///
+/// # Safety
+/// As for [`finish`].
+#[inline(always)]
+pub unsafe fn finish_all(i: Option<Inside>, mut claimed: Claimed) {
+    while let Some(waiter) = claimed.pop() {
+        // SAFETY: the caller's promise.
+        unsafe { finish(i, waiter) };
+    }
+}
+
+/// Ends the wait of a waiter that the caller took out of its object without a lock. Nothing if its deadline or a
+/// cancellation was first: then the waiter waits for our last touch (`Waiter::settle`).
+///
+/// # Safety
+/// `waiter` was taken out by the caller.
+pub unsafe fn wake(i: Option<Inside>, waiter: *const Waiter) {
+    // SAFETY: the caller's promise; the waiter stays until `done`.
+    unsafe {
+        if (*waiter).word().claim() {
+            finish(i, waiter);
+        } else {
+            (*waiter).word().done();
         }
     }
 }

@@ -9,7 +9,7 @@
 use super::Shared;
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
-use crate::primitive::{fence, AtomicU32, Ordering::*};
+use crate::primitive::{fence, yield_thread, AtomicU32, Ordering::*};
 use crate::sys::{clock, futex};
 
 /// Who waits for the last task to end.
@@ -83,6 +83,10 @@ impl Shared {
                 break;
             }
             threads.into_iter().for_each(|t| t.join());
+        }
+        // Who woke the last task may not be through yet.
+        while self.visitors.load(SeqCst) != 0 {
+            yield_thread();
         }
     }
 }

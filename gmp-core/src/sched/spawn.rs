@@ -70,17 +70,17 @@ pub struct Foreign {
 pub fn spawn(i: Inside, what: &Spawn) -> Result<u64> {
     let (p, s) = (i.p(), i.s());
     if s.refusing.load(Relaxed) {
-        return Err(refuse(what, Error::Stopped));
+        return Err(refused(what, Error::Stopped));
     }
     if let Err(e) = stacks::promise(i, what.stack) {
-        return Err(refuse(what, e));
+        return Err(refused(what, e));
     }
     // SAFETY: the cache belongs to the processor, which is ours.
     let task = match unsafe { (*p.tasks.get()).take(&s.slab) } {
         Ok(task) => task,
         Err(e) => {
             stacks::unpromise(i, what.stack);
-            return Err(refuse(what, e));
+            return Err(refused(what, e));
         }
     };
     let (id, end) = p.ids.get();
@@ -97,7 +97,7 @@ pub fn spawn(i: Inside, what: &Spawn) -> Result<u64> {
         unsafe { super::token::route(s, Some(i), task, t.class()) };
         return Ok(handle);
     }
-    t.queue.store(p.index, Relaxed);
+    t.queue.store(p.index as u16, Relaxed);
     let ticket = t.status.publish_new(Status::NewPrivate);
     ready::push_next(i, Entry::new(task, ticket));
     ready::told(i);
@@ -112,18 +112,23 @@ fn more_ids(i: Inside) -> u64 {
 }
 
 #[cold]
-fn refuse(what: &Spawn, e: Error) -> Error {
+fn refused(what: &Spawn, e: Error) -> Error {
+    refuse(what);
+    e
+}
+
+/// Nothing will be spawned: gives back what was made for it.
+pub fn refuse(what: &Spawn) {
     if !what.extra.is_null() {
         // SAFETY: ours, and not used by any task.
         unsafe { Extra::free(what.extra) };
     }
-    e
 }
 
 /// Spawns from a thread that is no task.
 pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<u64> {
     if s.refusing.load(Relaxed) {
-        return Err(refuse(what, Error::Stopped));
+        return Err(refused(what, Error::Stopped));
     }
     let mut foreign = s.foreign.lock();
     let f = &mut *foreign;
@@ -133,7 +138,7 @@ pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<u64> {
         .and_then(|()| f.tasks.take(&s.slab).inspect_err(|_| f.stacks.unpromise(&s.depot, what.stack)))
     {
         Ok(task) => task,
-        Err(e) => return Err(refuse(what, e)),
+        Err(e) => return Err(refused(what, e)),
     };
     if f.ids.0 == f.ids.1 {
         let first = s.take_ids(IDS);
@@ -160,7 +165,7 @@ fn fill(t: &Task, what: &Spawn, id: u64) {
     t.extra.set(what.extra);
     t.join.reset(what.detached);
     t.site.set(what.site);
-    t.host.set(null_mut());
+    t.host.set(0);
     t.reason.set(Reason::None);
     t.kind.set(Kind::Task);
     t.stack_class.set(what.stack);
@@ -173,6 +178,11 @@ fn fill(t: &Task, what: &Spawn, id: u64) {
         }
     }
     debug_assert!(t.sp.get() == 0 && t.stack.get() == 0);
+    // SAFETY: the task's own box.
+    if let Some(hooks) = unsafe { what.extra.as_ref() }.and_then(|extra| extra.member.hooks.get()) {
+        // SAFETY: the record is filled in, and nobody else sees it yet.
+        unsafe { (hooks.enter)(&(*what.extra).member, t) };
+    }
 }
 
 /// Recycles the record of a task that has ended and was joined or given up. From a task.

@@ -200,6 +200,8 @@ pub unsafe fn arrived(m: &Machine) {
         Commit::Park(t, f, data) => unsafe {
             (*t).status.park();
             f(data);
+            // Counted when it is in its object: who sees the number may rely on that.
+            Inside::assume(m).p().counters.parks.inc();
         },
         // SAFETY: as above.
         Commit::Global(t) => unsafe { ready::requeue_globally(&*(m.shared as *const super::Shared), t) },

@@ -1,19 +1,22 @@
-//! Deadlines of waiting tasks: one heap per processor.
+//! Deadlines of waiting tasks, and timers: one heap per processor.
 //!
 //! Owns: the heap (4-ary, as Go's: shallower, and one cache line of entries a level), and the earliest expiry.
 //!
 //! Always true:
-//!  - T1. A waiter with a deadline is in exactly one heap from its park's commit until it is taken out
-//!        under that heap's lock: by [`Timers::expire`] or by its own task in [`Timers::remove`]. So the waiter,
-//!        which lies on the task's stack, is never touched after its wait is over.
+//!  - T1. What is in a heap stays valid until it is taken out under that heap's lock: by [`Timers::expire`], or by its
+//!        owner in [`Timers::remove`]. So a waiter, which lies on its task's stack, is not touched after its wait is over,
+//!        and a timer holds a reference to itself while it is in (which passes to whoever takes it out).
 //!  - T2. `earliest` is the first entry's time whenever the lock is free.
+//!  - T3. There is room for every place that was reserved and not used.
 //!
-//! Called by: the commits of parking tasks (insert), tasks that go on (remove), machines that look for work and the monitor (expire).
-//! Blocks: on the lock, briefly. It is never held across a switch.
+//! Called by: the commits of parking tasks and whoever starts a timer (insert), tasks that go on and whoever stops one
+//! (remove), machines that look for work (expire).
+//! Blocks: on the lock, briefly. A leaf: nothing else is locked under it, and it is never held across a switch.
 
 use crate::base::error::{Error, Result};
-use crate::primitive::{AtomicI64, Ordering::*, UnsafeCell};
+use crate::primitive::{AtomicI64, Cell, Ordering::*, UnsafeCell};
 use crate::task::ready_list::ReadyList;
+use crate::task::wait_word::Expiry;
 use crate::task::waiter::Waiter;
 use crate::task::Task;
 use parking_lot::lock_api::RawMutex as _;
@@ -22,17 +25,57 @@ use parking_lot::RawMutex;
 /// No timer: later than every deadline.
 pub const NEVER: i64 = i64::MAX;
 const ARITY: usize = 4;
+const NOWHERE: u32 = u32::MAX;
+
+/// What can lie in a heap: the first field of a waiter or of a timer.
+#[derive(Debug)]
+pub struct Timed {
+    /// Where it lies in its heap. Under that heap's lock.
+    slot: Cell<u32>,
+    /// Which way to go when it is due; None: it is a waiter's.
+    fire: Option<Fire>,
+}
+
+/// Called, with the heap unlocked, for a timer that was due at `when`; the heap's reference passes to it. On a machine,
+/// inside with a processor; or, with [`NEVER`], when the runtime ends: then it only gives the reference up.
+pub type Fire = unsafe fn(timed: *const Timed, when: i64);
+
+impl Timed {
+    /// A waiter's.
+    #[inline(always)]
+    pub const fn waiter() -> Timed {
+        Timed { slot: Cell::new(NOWHERE), fire: None }
+    }
+
+    /// A timer's.
+    pub const fn timer(fire: Fire) -> Timed {
+        Timed { slot: Cell::new(NOWHERE), fire: Some(fire) }
+    }
+}
+
+impl Timed {
+    /// What to call for a timer.
+    pub fn fire(&self) -> Option<Fire> {
+        self.fire
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Entry {
     when: i64,
-    waiter: *const Waiter,
+    timed: *const Timed,
+}
+
+#[derive(Default)]
+struct Heap {
+    entries: Vec<Entry>,
+    reserved: usize,
 }
 
 /// See the module.
 pub struct Timers {
     lock: RawMutex,
-    heap: UnsafeCell<Vec<Entry>>,
+    heap: UnsafeCell<Heap>,
     earliest: AtomicI64,
 }
 
@@ -43,7 +86,7 @@ unsafe impl Send for Timers {}
 
 impl Default for Timers {
     fn default() -> Self {
-        Timers { lock: RawMutex::INIT, heap: UnsafeCell::new(Vec::new()), earliest: AtomicI64::new(NEVER) }
+        Timers { lock: RawMutex::INIT, heap: UnsafeCell::default(), earliest: AtomicI64::new(NEVER) }
     }
 }
 
@@ -54,13 +97,20 @@ impl Timers {
         self.earliest.load(Relaxed)
     }
 
-    /// How many deadlines are pending.
-    pub fn len(&self) -> usize {
+    fn locked<R>(&self, f: impl FnOnce(&mut Heap) -> R) -> R {
         self.lock.lock();
         // SAFETY: locked.
-        let n = unsafe { (*self.heap.get()).len() };
-        self.unlock();
-        n
+        let heap = unsafe { &mut *self.heap.get() };
+        let result = f(heap);
+        self.earliest.store(heap.entries.first().map_or(NEVER, |e| e.when), Relaxed);
+        // SAFETY: locked above.
+        unsafe { self.lock.unlock() };
+        result
+    }
+
+    /// How many deadlines and timers are pending.
+    pub fn len(&self) -> usize {
+        self.locked(|heap| heap.entries.len())
     }
 
     /// True when none is pending.
@@ -68,87 +118,90 @@ impl Timers {
         self.earliest() == NEVER
     }
 
-    /// Makes room for one more deadline. The heap's processor inserts it before anything else is inserted here: a
-    /// park reserves, and its commit inserts, on the same machine.
+    /// Makes room for one more, to be used by [`Timers::insert`].
     pub fn reserve(&self) -> Result<()> {
-        self.lock.lock();
-        // SAFETY: locked.
-        let result = unsafe { (*self.heap.get()).try_reserve(1) };
-        self.unlock();
-        result.map_err(|_| Error::NoMemory)
+        self.locked(|heap| {
+            heap.entries.try_reserve(heap.reserved + 1).map_err(|_| Error::NoMemory)?;
+            heap.reserved += 1;
+            Ok(())
+        })
     }
 
-    /// Adds a deadline, in the place that [`Timers::reserve`] made, and leaves the heap locked: the deadline cannot
-    /// expire before the commit has published the rest of the wait and unlocks.
-    pub fn insert_locked(&self, when: i64, waiter: &Waiter) {
-        self.lock.lock();
-        // SAFETY: locked, and until the caller unlocks.
-        let heap = unsafe { &mut *self.heap.get() };
-        debug_assert!(heap.len() < heap.capacity());
-        heap.push(Entry { when, waiter });
-        let last = heap.len() - 1;
-        up(heap, last);
-        self.publish(heap);
+    /// Gives a reserved place back.
+    pub fn unreserve(&self) {
+        self.locked(|heap| heap.reserved -= 1);
     }
 
-    /// Ends what [`Timers::insert_locked`] began.
-    pub fn unlock(&self) {
-        // SAFETY: the callers hold the lock.
-        unsafe { self.lock.unlock() };
+    /// Adds a deadline in a reserved place. True: it is the earliest now.
+    ///
+    /// # Safety
+    /// `timed` is in no heap, and valid until it is taken out of this one (T1).
+    pub unsafe fn insert(&self, when: i64, timed: *const Timed) -> bool {
+        self.locked(|heap| {
+            debug_assert!(heap.reserved > 0 && heap.entries.len() < heap.entries.capacity());
+            heap.reserved -= 1;
+            heap.entries.push(Entry { when, timed });
+            let last = heap.entries.len() - 1;
+            up(&mut heap.entries, last);
+            // SAFETY: valid, by the caller's promise.
+            unsafe { (*timed).slot.get() == 0 }
+        })
     }
 
-    /// With the heap locked: takes out what was just inserted.
-    pub fn remove_locked(&self, waiter: &Waiter) {
-        // SAFETY: locked by the caller.
-        let heap = unsafe { &mut *self.heap.get() };
-        let at = waiter.slot.get() as usize;
-        if at < heap.len() {
-            take(heap, at);
-            self.publish(heap);
-        }
+    /// Takes one out, if it is still in.
+    pub fn remove(&self, timed: &Timed) -> bool {
+        self.locked(|heap| {
+            let at = timed.slot.get() as usize;
+            let found = at < heap.entries.len();
+            if found {
+                take(&mut heap.entries, at);
+            }
+            found
+        })
     }
 
-    /// Takes a waiter's deadline out, if it is still in.
-    pub fn remove(&self, waiter: &Waiter) {
-        self.lock.lock();
-        self.remove_locked(waiter);
-        self.unlock();
+    /// Takes one out whoever it is: for a runtime that ends. The reference passes to the caller.
+    pub fn pop_any(&self) -> Option<*const Timed> {
+        self.locked(|heap| (!heap.entries.is_empty()).then(|| take(&mut heap.entries, 0)))
     }
 
-    /// Expires what is due at `now`: the tasks that won are handed back, to be made ready.
+    /// Expires what is due at `now`: tasks whose wait that ended are handed back, to be made ready; timers are fired.
+    /// Says how many were due.
     pub fn expire(&self, now: i64, out: &mut ReadyList) -> u64 {
-        if self.earliest() > now {
-            return 0;
-        }
-        self.lock.lock();
-        // SAFETY: locked.
-        let heap = unsafe { &mut *self.heap.get() };
-        let mut fired = 0;
-        while heap.first().is_some_and(|e| e.when <= now) {
-            let waiter = take(heap, 0);
-            fired += 1;
-            // SAFETY: T1: a waiter in the heap is valid while the lock is held. A claimed task stays parked until
-            // whoever gets `out` makes it ready, so it may be listed.
-            unsafe {
-                if (*waiter).expire() {
-                    out.push((*waiter).task() as *mut Task);
+        let mut due = 0;
+        while self.earliest() <= now {
+            let timer = self.locked(|heap| {
+                while heap.entries.first().is_some_and(|e| e.when <= now) {
+                    let when = heap.entries[0].when;
+                    let timed = take(&mut heap.entries, 0);
+                    due += 1;
+                    // SAFETY: T1: valid while the lock is held. A claimed task stays parked until whoever gets `out`
+                    // makes it ready, so it may be listed. A waiter begins with its `Timed`.
+                    unsafe {
+                        if let Some(fire) = (*timed).fire {
+                            return Some((fire, timed, when));
+                        }
+                        let waiter = timed as *const Waiter;
+                        if (*waiter).word().expire() == Expiry::Won {
+                            out.push((*waiter).task() as *mut Task);
+                        }
+                    }
                 }
+                None
+            });
+            if let Some((fire, timed, when)) = timer {
+                // SAFETY: taken out just now: the heap's reference is the call's.
+                unsafe { fire(timed, when) };
             }
         }
-        self.publish(heap);
-        self.unlock();
-        fired
-    }
-
-    fn publish(&self, heap: &[Entry]) {
-        self.earliest.store(heap.first().map_or(NEVER, |e| e.when), Relaxed);
+        due
     }
 }
 
 fn set(heap: &mut [Entry], at: usize, e: Entry) {
     heap[at] = e;
-    // SAFETY: T1: an entry's waiter is valid.
-    unsafe { (*e.waiter).slot.set(at as u32) };
+    // SAFETY: T1: what an entry names is valid.
+    unsafe { (*e.timed).slot.set(at as u32) };
 }
 
 fn up(heap: &mut [Entry], mut at: usize) {
@@ -179,14 +232,14 @@ fn down(heap: &mut [Entry], mut at: usize) {
     set(heap, at, e);
 }
 
-fn take(heap: &mut Vec<Entry>, at: usize) -> *const Waiter {
-    let gone = heap.swap_remove(at).waiter;
+fn take(heap: &mut Vec<Entry>, at: usize) -> *const Timed {
+    let gone = heap.swap_remove(at).timed;
     if at < heap.len() {
         down(heap, at);
         up(heap, at);
     }
-    // SAFETY: T1: the waiter is valid while the lock is held.
-    unsafe { (*gone).slot.set(u32::MAX) };
+    // SAFETY: T1: valid while the lock is held.
+    unsafe { (*gone).slot.set(NOWHERE) };
     gone
 }
 
@@ -200,16 +253,18 @@ mod tests {
         let timers = Timers::default();
         let mut rng = Rng::new(11);
         let tasks: Vec<Task> = (0..500).map(Task::new).collect();
-        let waiters: Vec<Waiter> = tasks.iter().map(|t| Waiter::new(t)).collect();
+        let waiters: Vec<Waiter> = tasks.iter().map(|t| Waiter::for_task(t, &t.wait, std::ptr::null())).collect();
         let when: Vec<i64> = waiters.iter().map(|_| rng.below(10_000) as i64 + 1).collect();
         for (w, &at) in waiters.iter().zip(&when) {
+            w.begin(false, true);
             timers.reserve().unwrap();
-            timers.insert_locked(at, w);
-            timers.unlock();
+            // SAFETY: in no heap, and outlives this one.
+            unsafe { timers.insert(at, &w.timed) };
+            assert!(w.arm());
         }
         for w in waiters.iter().step_by(3) {
-            timers.remove(w);
-            timers.remove(w);
+            assert!(timers.remove(&w.timed));
+            assert!(!timers.remove(&w.timed));
         }
         let mut now = 0;
         let mut seen = 0;

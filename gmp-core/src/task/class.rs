@@ -58,6 +58,17 @@ pub struct Class {
 }
 
 impl Class {
+    /// Tells the class that a task of its was cancelled, on the canceller's thread.
+    ///
+    /// # Safety
+    /// `data` is the task's class data; the task's `finish` has not been called.
+    pub unsafe fn cancelled(&self, data: *mut c_void) {
+        if let Some(hook) = self.hooks.cancel {
+            // SAFETY: the class's own function.
+            unsafe { hook(self.hooks.user, data) };
+        }
+    }
+
     /// True when one task of the class runs at a time.
     #[inline(always)]
     pub fn is_exclusive(&self) -> bool {

@@ -5,13 +5,72 @@
 //! aborts: each answers `NoMemory`.
 
 use super::class::Class;
+use super::Task;
 use crate::base::error::{Error, Result};
+use crate::primitive::{AtomicPtr, AtomicU32, Cell, Ordering::*};
 use std::alloc::{alloc, dealloc, Layout};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
 /// A deferred call.
 pub type DeferFn = unsafe extern "C-unwind" fn(*mut c_void);
+
+/// A task's membership in contexts (`context/member.rs`).
+#[derive(Debug, Default)]
+pub struct Member {
+    /// The context that the task was given; null: none. A reference.
+    pub given: Cell<*const c_void>,
+    /// The one made for the task alone; null: none. A reference; set once, by the task.
+    pub own: AtomicPtr<c_void>,
+    /// Links of the given context's list, under its lock.
+    pub next: Cell<*const Member>,
+    pub prev: Cell<*const Member>,
+    pub task: Cell<*const Task>,
+    /// The task's runtime (`sched::Shared`).
+    pub shared: Cell<*const ()>,
+    /// What to do at the task's start and end; None: it is in no context.
+    pub hooks: Cell<Option<&'static MemberHooks>>,
+}
+
+/// How a task comes into its contexts and leaves them.
+#[derive(Debug)]
+pub struct MemberHooks {
+    /// Called when the record is filled in, before anybody else can see the task.
+    pub enter: unsafe fn(&Member, &Task),
+    /// Called when the task has ended, or was not started after all.
+    pub leave: unsafe fn(&Member),
+}
+
+/// Where a task's [`Extra`] hangs. Set by the task itself, or before it is visible; others look with [`ExtraCell::shown`].
+#[derive(Debug, Default)]
+pub struct ExtraCell(AtomicPtr<Extra>);
+
+impl ExtraCell {
+    /// For the task itself.
+    #[inline(always)]
+    pub fn get(&self) -> *mut Extra {
+        self.0.load(Relaxed)
+    }
+
+    /// For others: sees what was written before it was set. It stays only as long as they keep the task from ending.
+    pub fn shown(&self) -> *mut Extra {
+        self.0.load(Acquire)
+    }
+
+    /// By the task, or by who fills its record in.
+    #[inline(always)]
+    pub fn set(&self, extra: *mut Extra) {
+        self.0.store(extra, Release);
+    }
+
+    /// The same; what was there.
+    #[inline(always)]
+    pub fn replace(&self, extra: *mut Extra) -> *mut Extra {
+        let old = self.get();
+        self.set(extra);
+        old
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -22,6 +81,9 @@ pub struct Extra {
     pub class_data: *mut c_void,
     /// The machine that alone may continue the task; null: any.
     pub pin: *const c_void,
+    pub member: Member,
+    /// Parties that look at this from outside: it is not freed before they are through (`sched/cancel.rs`).
+    pub pins: AtomicU32,
     pub locals: Vec<*mut c_void>,
     pub defers: Vec<(DeferFn, *mut c_void)>,
 }
@@ -41,6 +103,8 @@ impl Extra {
                 class: std::ptr::null(),
                 class_data: null_mut(),
                 pin: std::ptr::null(),
+                member: Member::default(),
+                pins: AtomicU32::new(0),
                 locals: Vec::new(),
                 defers: Vec::new(),
             })
@@ -53,6 +117,9 @@ impl Extra {
     pub unsafe fn free(p: *mut Extra) {
         // SAFETY: the caller's promise.
         unsafe {
+            if let Some(hooks) = (*p).member.hooks.get() {
+                (hooks.leave)(&(*p).member);
+            }
             p.drop_in_place();
             dealloc(p as *mut u8, Layout::new::<Extra>());
         }

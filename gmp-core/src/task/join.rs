@@ -70,7 +70,7 @@ impl JoinCell {
         }
     }
 
-    /// Puts the waiter in; false when the task has ended meanwhile.
+    /// Puts the waiter in; false when the task has ended meanwhile, or somebody else waits.
     #[must_use]
     pub fn wait(&self, waiter: *const Waiter) -> bool {
         self.0.compare_exchange(OPEN, waiter as usize, AcqRel, Acquire).is_ok()
@@ -108,6 +108,12 @@ impl JoinCell {
     /// True when there is no handle.
     pub fn is_detached(&self) -> bool {
         self.0.load(Relaxed) == DETACHED
+    }
+
+    /// True when nobody holds the handle but who waits in a join: it is detached, or being joined.
+    #[inline(always)]
+    pub fn is_spoken_for(&self) -> bool {
+        self.0.load(Relaxed) != OPEN
     }
 
     /// Before running the task in place: keeps other joiners out. False: somebody else waits, or it has ended.

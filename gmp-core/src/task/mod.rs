@@ -4,7 +4,8 @@
 //! Records lie in type-stable slabs and are recycled, never freed while the runtime lives.
 //!
 //! Who may touch which field when:
-//!  - `status`, `generation`, `join` are atomics with rules of their own (`state.rs`, `slab.rs`, `join.rs`).
+//!  - `status`, `generation`, `join`, `wait`, `cancelled` are atomics with rules of their own (`state.rs`, `slab.rs`,
+//!    `join.rs`, `wait_word.rs`, `sched/cancel.rs`).
 //!  - every other field belongs to the record's owner of the moment: the table in `state.rs`. It passes with the
 //!    status word or with the queue entry, both Release/Acquire, so plain cells are enough.
 //!  - `link` belongs to whichever list the record is in; it is in one at most.
@@ -18,13 +19,16 @@ pub mod local;
 pub mod ready_list;
 pub mod slab;
 pub mod state;
+pub mod wait_queue;
+pub mod wait_word;
 pub mod waiter;
 
-use crate::primitive::{AtomicU32, Ordering::*};
+use crate::primitive::{AtomicU16, AtomicU32, Ordering::*};
 use crate::stack::Class;
-use extra::Extra;
+use extra::ExtraCell;
 use join::JoinCell;
 use state::StatusWord;
+use wait_word::WaitWord;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -44,6 +48,16 @@ pub enum Reason {
     Join,
     JoinInPlace,
     WaitGroup,
+    ChanSend,
+    ChanRecv,
+    Select,
+    Mutex,
+    RwLockRead,
+    RwLockWrite,
+    Cond,
+    Once,
+    Semaphore,
+    Group,
 }
 
 /// Why the record stands in a run queue.
@@ -72,9 +86,11 @@ pub struct Task {
     pub id: Cell<u64>,
     pub link: Cell<*mut Task>,
     /// What few tasks have: name, class, locals, deferred calls. Null for most.
-    pub extra: Cell<*mut Extra>,
+    pub extra: ExtraCell,
     /// While `NewPrivate`: the index of the processor whose private queue holds it.
-    pub queue: AtomicU32,
+    pub queue: AtomicU16,
+    /// The life of the record that was cancelled (`Task::cancel_mark`); 0: none.
+    pub cancelled: AtomicU16,
     /// Where the record lies; fixed.
     pub index: u32,
 
@@ -86,12 +102,14 @@ pub struct Task {
     pub limit: Cell<usize>,
     /// The frame of its entry call, for `exit`.
     pub frame: Cell<usize>,
-    /// The joiner on whose stack it runs in place; null otherwise.
-    pub host: Cell<*mut Task>,
     /// Where it was spawned: an address in the spawner's code, 0 when unknown.
     pub site: Cell<usize>,
     /// Called at the end with `frame`'s value before the start; null when there is nothing to call.
     pub end_arg: Cell<*mut c_void>,
+    /// Where its present wait is decided.
+    pub wait: WaitWord,
+    /// One more than the index of the joiner on whose stack it runs in place; 0 otherwise.
+    pub host: Cell<u32>,
     /// 0, or the code that a join answers.
     pub end_code: Cell<i32>,
     pub reason: Cell<Reason>,
@@ -105,6 +123,8 @@ pub struct Task {
 pub const FLAG_BLOCKING: u8 = 1;
 /// The stack size was asked for by number: running in place must offer as much.
 pub const FLAG_EXACT_STACK: u8 = 2;
+/// Its waits ignore cancellation (`shield`). The task's own.
+pub const FLAG_SHIELDED: u8 = 4;
 
 // SAFETY: see the module: every field has one owner at a time, and ownership passes through Release/Acquire.
 unsafe impl Sync for Task {}
@@ -124,16 +144,18 @@ impl Task {
             arg: Cell::new(null_mut()),
             id: Cell::new(0),
             link: Cell::new(null_mut()),
-            extra: Cell::new(null_mut()),
-            queue: AtomicU32::new(u32::MAX),
+            extra: ExtraCell::default(),
+            queue: AtomicU16::new(u16::MAX),
+            cancelled: AtomicU16::new(0),
             index,
             sp: Cell::new(0),
             stack: Cell::new(0),
             limit: Cell::new(0),
             frame: Cell::new(0),
-            host: Cell::new(null_mut()),
             site: Cell::new(0),
             end_arg: Cell::new(null_mut()),
+            wait: WaitWord::new(),
+            host: Cell::new(0),
             end_code: Cell::new(0),
             reason: Cell::new(Reason::None),
             kind: Cell::new(Kind::Task),
@@ -151,6 +173,25 @@ impl Task {
         }
         // SAFETY: a non-null `extra` is this task's own box, valid until the task is recycled.
         unsafe { (*extra).class }
+    }
+
+    /// What `cancelled` holds when this life of the record is cancelled. Of 15 bits: a mark that comes too late, for an
+    /// earlier life, does not match.
+    #[inline(always)]
+    pub fn cancel_mark(&self) -> u16 {
+        (self.generation() as u16) << 1 | 1
+    }
+
+    /// True once the task was cancelled; a shield is not asked.
+    #[inline(always)]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Relaxed) == self.cancel_mark()
+    }
+
+    /// True while its waits ignore cancellation.
+    #[inline(always)]
+    pub fn is_shielded(&self) -> bool {
+        self.flags.get() & FLAG_SHIELDED != 0
     }
 
     /// This life's generation.

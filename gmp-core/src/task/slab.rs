@@ -55,7 +55,8 @@ impl Slab {
         }
     }
 
-    fn at(&self, index: u32) -> *mut Task {
+    /// The record of an index that is in use.
+    pub fn at(&self, index: u32) -> *mut Task {
         let slab = self.table[index as usize / SLAB_TASKS].load(Acquire);
         // SAFETY: the callers pass an index below `carved`, so the slab is mapped.
         unsafe { slab.add(index as usize % SLAB_TASKS) }
@@ -80,7 +81,7 @@ impl Slab {
             // SAFETY: a magazine's first record is free and ours, under the lock.
             unsafe {
                 depot.magazines = (*head).end_arg.get() as *mut Task;
-                return Ok((head, (*head).queue.load(Relaxed)));
+                return Ok((head, (*head).queue.load(Relaxed) as u32));
             }
         }
         let first = self.carved.load(Relaxed);
@@ -117,7 +118,7 @@ impl Slab {
         let mut depot = self.depot.lock();
         // SAFETY: a non-empty list of free records that the caller gives up.
         unsafe {
-            (*list).queue.store(len, Relaxed);
+            (*list).queue.store(len as u16, Relaxed);
             (*list).end_arg.set(depot.magazines as *mut _);
         }
         depot.magazines = list;

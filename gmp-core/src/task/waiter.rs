@@ -1,111 +1,164 @@
-//! A waiter: one task or thread waiting for one thing, perhaps with a deadline.
+//! A waiter: one task or thread waiting, for one thing or for the first of several, perhaps with a deadline.
 //!
-//! Owns: who ended the wait. It lies on the waiting side's stack.
+//! Owns: what the parties of a wait tell each other. It lies on the waiting side's stack.
 //!
 //! Always true:
-//!  - W1. The claim word leaves `WAITING` once: by a waker (`WOKEN`) or by the deadline (`EXPIRED`). The winner
-//!        makes the task ready; for a thread the claim word is also what it sleeps on.
-//!  - W2. A winner that woke a task touches the waiter before it makes the task ready, never after. A winner that
-//!        woke a thread touches nothing after the claim (the futex call gets an address that may be gone, which is
-//!        harmless).
-//!  - W3. A waker that loses to the deadline leaves `WOKEN` behind as its last touch; a waiter that was taken
-//!        out of its object by such a waker without a lock waits for that in `settle`.
+//!  - V1. A waker that has claimed a task's waiter may touch it until it makes the task ready; one that has claimed a
+//!        thread's, until it says [`Waiter::finish_thread`] (the futex call gets an address that may be gone, which is
+//!        harmless). Whoever has not claimed it touches it only while it is in an object, under that object's lock.
+//!  - V2. A waker that took the waiter out of its object without a lock and then loses the claim says `done` as its last
+//!        touch; the waiter waits for that in [`Waiter::settle`] (the join cell does so).
 //!
-//! Model: `model/waiter.rs`, breaking switches `WaiterLoadStore` and (with the join cell) `JoinNoSettle`.
+//! Model: `model/waiter.rs`, breaking switch (with the join cell) `JoinNoSettle`.
 
+use super::wait_word::{Armed, Ended, WaitWord};
 use super::Task;
+use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{spin_hint, AtomicU32, Cell, Ordering::*};
-
-const WAITING: u32 = 0;
-const WOKEN: u32 = 1;
-const EXPIRED: u32 = 2;
+use crate::primitive::Cell;
+#[cfg(not(loom))]
+use crate::source::timer::Timed;
+use std::ptr::null;
 
 /// See the module.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Waiter {
-    claim: AtomicU32,
-    /// Where it lies in a timer heap (`u32::MAX`: nowhere). Under that heap's lock.
-    #[cfg_attr(loom, allow(dead_code))]
-    pub(crate) slot: Cell<u32>,
-    /// The next waiter of the same object. Under the object's lock.
-    pub(crate) next: Cell<*const Waiter>,
+    /// Its place in a timer heap. First: the heap finds the waiter by it.
+    #[cfg(not(loom))]
+    pub timed: Timed,
+    /// Of a thread; a task's lies in its record.
+    own: WaitWord,
+    word: *const WaitWord,
+    armed: Cell<Armed>,
+    has_deadline: Cell<bool>,
+    /// What the claimer found: the number of the chosen case, and whether it was a closed channel. Its own after the claim.
+    pub chosen: Cell<u32>,
+    pub closed: Cell<bool>,
+    /// The next in a list of claimed waiters.
+    pub next: Cell<*const Waiter>,
     /// The waiting task; null for a thread.
     task: *const Task,
+    /// The task's runtime (`sched::Shared`).
+    pub shared: *const (),
 }
 
 impl Waiter {
-    /// For a task, or with null for the calling thread.
-    pub fn new(task: *const Task) -> Waiter {
-        Waiter { claim: AtomicU32::new(WAITING), slot: Cell::new(u32::MAX), next: Cell::new(std::ptr::null()), task }
+    /// For a task, whose word is `word`.
+    #[inline(always)]
+    pub fn for_task(task: *const Task, word: *const WaitWord, shared: *const ()) -> Waiter {
+        Waiter {
+            #[cfg(not(loom))]
+            timed: Timed::waiter(),
+            own: WaitWord::new(),
+            word,
+            armed: Cell::new(Armed::default()),
+            has_deadline: Cell::new(false),
+            chosen: Cell::new(0),
+            closed: Cell::new(false),
+            next: Cell::new(null()),
+            task,
+            shared,
+        }
+    }
+
+    /// For the calling thread.
+    pub fn for_thread() -> Waiter {
+        Waiter::for_task(null(), null(), null())
     }
 
     /// The waiting task; null for a thread.
+    #[inline(always)]
     pub fn task(&self) -> *const Task {
         self.task
     }
 
-    /// A waker's try. True: it won, and must make the task ready or call [`Waiter::notify_thread`].
-    ///
-    /// # Safety
-    /// `this` is valid until the swap (W2, W3).
-    #[must_use]
-    pub unsafe fn wake(this: *const Waiter) -> bool {
-        // SAFETY: the caller's promise. Release publishes what the waker did; Acquire sees the waiter's fields.
-        unsafe { (*this).claim.swap(WOKEN, AcqRel) == WAITING }
-    }
-
-    /// The deadline's try. True: it won.
-    #[must_use]
-    pub fn expire(&self) -> bool {
-        #[cfg(loom)]
-        if Break::WaiterLoadStore.is_on() {
-            let won = self.claim.load(Acquire) == WAITING;
-            if won {
-                self.claim.store(EXPIRED, Release);
-            }
-            return won;
+    /// Where the wait is decided.
+    #[inline(always)]
+    pub fn word(&self) -> &WaitWord {
+        if self.word.is_null() {
+            return &self.own;
         }
-        self.claim.compare_exchange(WAITING, EXPIRED, AcqRel, Acquire).is_ok()
+        // SAFETY: a task's record stays while the runtime lives.
+        unsafe { &*self.word }
     }
 
-    /// True once the deadline has won.
-    pub fn has_expired(&self) -> bool {
-        self.claim.load(Acquire) == EXPIRED
+    /// The wait begins; not claimable yet.
+    #[inline(always)]
+    pub fn begin(&self, cancelable: bool, has_deadline: bool) -> Armed {
+        let armed = self.word().begin(cancelable);
+        self.armed.set(armed);
+        self.has_deadline.set(has_deadline);
+        armed
     }
 
-    /// After an expiry, when a waker has taken the waiter out: waits for that waker's last touch (nanoseconds:
-    /// it is inside the runtime).
+    /// Under the object's lock, with the waiter in place: it can be claimed from here on. False: the deadline has passed
+    /// already; take it out again.
+    #[inline(always)]
+    #[must_use]
+    pub fn arm(&self) -> bool {
+        if self.has_deadline.get() && !self.word.is_null() {
+            return self.word().arm_timed(self.armed.get());
+        }
+        self.word().arm(self.armed.get());
+        true
+    }
+
+    /// The same for an object that others may have touched the waiter through before: a waker may have said `done`, or the
+    /// deadline has passed. False: so it was.
+    #[must_use]
+    pub fn arm_contended(&self) -> bool {
+        self.word().arm_timed(self.armed.get())
+    }
+
+    /// How the wait ended; None while it goes on.
+    #[inline(always)]
+    pub fn ended(&self) -> Option<Ended> {
+        self.word().ended()
+    }
+
+    /// V2: waits for the last touch of a waker that has lost.
     pub fn settle(&self) {
         #[cfg(loom)]
         if Break::JoinNoSettle.is_on() {
             return;
         }
-        while self.claim.load(Acquire) != WOKEN {
-            spin_hint();
+        let mut pause = Pause::new();
+        while !self.word().is_done() {
+            pause.once();
         }
     }
 
-    /// Wakes the thread that sleeps in [`Waiter::sleep_thread`], after a claim was won.
+    /// Ends the wait of a thread whose waiter the caller has claimed.
     ///
     /// # Safety
-    /// `this` is the address of a waiter; it need not be valid any more.
-    pub unsafe fn notify_thread(this: *const Waiter) {
-        // SAFETY: computes an address only.
-        let word = unsafe { std::ptr::addr_of!((*this).claim) };
-        crate::sys::futex::wake(word, 1);
+    /// `this` is valid until the word says `done`.
+    pub unsafe fn finish_thread(this: *const Waiter) {
+        // SAFETY: the caller's promise; after `done` only the address is used.
+        unsafe {
+            let word = std::ptr::addr_of!((*this).own);
+            (*word).done();
+            crate::sys::futex::wake(word.cast(), 1);
+        }
     }
 
-    /// Blocks this thread until woken or until the deadline. True when woken.
-    pub fn sleep_thread(&self, deadline: Option<i64>) -> bool {
+    /// Blocks this thread until its wait has ended.
+    pub fn sleep_thread(&self, deadline: Option<i64>) -> Ended {
         use crate::sys::futex::{wait, Wait};
-        while self.claim.load(Acquire) == WAITING {
-            if wait(&self.claim, WAITING, deadline) == Wait::TimedOut && self.expire() {
-                return false;
+        loop {
+            let (word, value) = self.own.raw();
+            match self.own.ended() {
+                Some(Ended::Woken) if self.own.is_done() => return Ended::Woken,
+                Some(Ended::Woken) | None => {}
+                Some(other) => return other,
+            }
+            let until = if self.own.ended().is_none() { deadline } else { None };
+            if wait(word, value, until) == Wait::TimedOut {
+                // Lost: it is being woken just now.
+                let _found = self.own.expire();
             }
         }
-        true
     }
 }
 
@@ -118,8 +171,9 @@ impl Waiter {
     pub unsafe fn free(this: *mut Waiter) {
         // SAFETY: the caller's promise.
         unsafe {
-            (*this).claim.with_mut(|_| ());
-            (*this).next.set(std::ptr::null());
+            WaitWord::free(std::ptr::addr_of_mut!((*this).own));
+            (*this).chosen.set(0);
+            (*this).next.set(null());
         }
     }
 }

@@ -73,6 +73,67 @@ impl Args {
             self.n
         }
     }
+
+    /// skynet's leaves: the warm-up keeps the power of ten.
+    pub fn leaves(&self, rep: i32) -> usize {
+        if rep < 0 && self.n >= 10 {
+            self.n / 10
+        } else {
+            self.n
+        }
+    }
+
+    /// Checks `sum` and gives the two figures of the row `skynet`.
+    pub fn skynet_lines(&self, rep: i32, leaves: usize, sum: usize, total: Duration) {
+        if sum != leaves * (leaves - 1) / 2 {
+            die("the sum is wrong, or n is no power of ten");
+        }
+        self.line("skynet", rep, "total", ms(total), "ms");
+        self.line("skynet", rep, "task", total.as_nanos() as f64 / ((10 * leaves - 1) / 9) as f64, "ns");
+    }
+
+    /// The two figures of the row `timers`, for the sleeps drawn for 0 to count.
+    pub fn timers_lines(&self, rep: i32, count: usize, total: Duration, cpu: Duration) {
+        let longest = (0..count).map(draw_sleep).max().unwrap_or_default();
+        self.line("timers", rep, "over", ms(total) - ms(longest), "ms");
+        self.line("timers", rep, "cpu", ms(cpu), "ms");
+    }
+
+    /// The figure of the row `idle` that the program itself gives.
+    pub fn idle_line(&self, cpu: Duration, span: Duration) {
+        self.line("idle", 0, "cpu", cpu.as_nanos() as f64 / 1e3 / span.as_secs_f64(), "us/s");
+    }
+}
+
+/// The row `idle`: how long each task sleeps, and how many of these sleeps are looked at.
+pub const PERIOD: Duration = Duration::from_millis(200);
+pub const PERIODS: u32 = 8;
+
+/// The i-th of the sleeps that every program of the row `timers` draws: splitmix64, 0 to 100 ms.
+pub fn draw_sleep(i: usize) -> Duration {
+    let mut z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Duration::from_nanos((z ^ z >> 31) % 100_000_000)
+}
+
+/// The CPU time of the whole process.
+pub fn cpu_time() -> Duration {
+    #[repr(C)]
+    struct Timespec {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+    extern "C" {
+        fn clock_gettime(clock: i32, now: *mut Timespec) -> i32;
+    }
+    const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
+    let mut now = Timespec { seconds: 0, nanoseconds: 0 };
+    // SAFETY: `now` has the layout of a 64-bit Linux timespec and outlives the call.
+    if unsafe { clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mut now) } != 0 {
+        die("the CPU clock cannot be read");
+    }
+    Duration::new(now.seconds as u64, now.nanoseconds as u32)
 }
 
 pub fn ns_each(start: Instant, count: usize) -> f64 {

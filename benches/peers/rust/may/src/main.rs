@@ -5,6 +5,7 @@
 
 mod parked;
 mod spawn;
+mod talk;
 
 use frame::{ns_each, Args};
 use may::go;
@@ -33,7 +34,7 @@ fn yielding(args: Args) {
 fn main() {
     let (row, args) = frame::parse("may");
     may::config().set_workers(args.procs);
-    if row == "spawn_wait" || row == "fib" {
+    if ["spawn_wait", "fib", "skynet", "timers"].contains(&row.as_str()) {
         may::config().set_pool_capacity(POOLED);
     }
     let root = match row.as_str() {
@@ -42,6 +43,11 @@ fn main() {
         "spawn_join" => go!(move || spawn::join(args)),
         "fib" => go!(move || spawn::fib_row(args)),
         "parked" => go!(move || parked::measure(args)),
+        "ping_pong" => go!(move || talk::ping_pong(args)),
+        "skynet" => go!(move || talk::skynet_row(args)),
+        "mutex" => go!(move || talk::mutex(args)),
+        "timers" => go!(move || talk::timers(args)),
+        "idle" => go!(move || talk::idle(args)),
         _ => frame::die("no such row"),
     };
     if root.join().is_err() {

@@ -5,16 +5,22 @@
 //! A task here has no stack: these figures are what stackless tasks cost, and parked memory is not like for like.
 
 mod blocking;
+mod channels;
+mod choice;
+mod mutex;
 mod parked;
 mod spawn;
+mod timers;
 mod yielding;
 
 fn main() {
     let (row, args) = frame::parse("tokio");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(args.procs)
-        .build()
-        .unwrap_or_else(|e| frame::die(&e.to_string()));
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(args.procs);
+    if row == "timers" || row == "idle" {
+        builder.enable_time();
+    }
+    let runtime = builder.build().unwrap_or_else(|e| frame::die(&e.to_string()));
     let ended = runtime.block_on(async move {
         match row.as_str() {
             "yield" => tokio::spawn(yielding::measure(args)).await,
@@ -24,6 +30,13 @@ fn main() {
             "parked" => tokio::spawn(parked::measure(args)).await,
             "blocking" => tokio::spawn(blocking::pair(args)).await,
             "blocking_storm" => tokio::spawn(blocking::storm(args)).await,
+            "ping_pong" => tokio::spawn(channels::ping_pong(args)).await,
+            "skynet" => tokio::spawn(channels::skynet_row(args)).await,
+            "mpmc" => tokio::spawn(channels::mpmc(args)).await,
+            "select" => tokio::spawn(choice::measure(args)).await,
+            "mutex" => tokio::spawn(mutex::measure(args)).await,
+            "timers" => tokio::spawn(timers::measure(args)).await,
+            "idle" => tokio::spawn(timers::idle(args)).await,
             _ => frame::die("no such row"),
         }
     });

@@ -1,0 +1,70 @@
+//! Cancelling one task by its handle, and what a task does about its own cancellation.
+//!
+//! Owns: the order: the mark, the end of the wait that the task is in, then the contexts made for it, then its class.
+//! Called by: any task or thread. Blocks: nothing.
+
+use crate::base::error::{Error, Result};
+use crate::context::{member, Context};
+use crate::join::find;
+use crate::sched::wait::is_cancelled;
+use crate::sched::{cancel, enter, Inside, Shared};
+use crate::task::handle::Handle;
+use crate::task::join::Seen;
+use crate::task::ready_list::ReadyList;
+use crate::task::FLAG_SHIELDED;
+
+/// The part that is done inside the runtime. False: the task has ended, there is nothing to cancel.
+pub fn mark(s: &Shared, i: Option<Inside>, handle: Handle) -> Result<bool> {
+    let t = find(s, handle)?;
+    if t.join.look() == Seen::Ended {
+        return Ok(false);
+    }
+    if !cancel::mark_if(t, handle.generation) {
+        return Err(Error::Invalid);
+    }
+    s.cancel_barrier(); // F5
+    let mut tasks = ReadyList::new();
+    cancel::end_wait(t, handle.generation, &mut tasks);
+    cancel::ready_cancelled(s, i, &mut tasks);
+    Ok(true)
+}
+
+/// The part outside: the task's own context ends (by `end`), and its class is told.
+pub fn tell(s: &Shared, handle: Handle, end: impl FnOnce(&Context) -> Result<()>) -> Result<()> {
+    let t = find(s, handle)?;
+    s.with_extra(t, handle.generation, |extra| {
+        let own = member::own_of(extra);
+        // SAFETY: `own_of` gave a reference.
+        let result = match unsafe { own.and_then(|own| own.as_ref()) } {
+            Some(own) => {
+                let result = end(own);
+                // SAFETY: as above.
+                unsafe { Context::release(own) };
+                result
+            }
+            None => Ok(()),
+        };
+        // SAFETY: a class lives as long as its runtime, and the task is kept from ending.
+        unsafe {
+            if let Some(class) = extra.class.as_ref() {
+                class.cancelled(extra.class_data);
+            }
+        }
+        result
+    })
+    .unwrap_or(Ok(()))
+}
+
+/// Makes the calling task's waits ignore cancellation, or not any more; the previous state. `Permission` outside a task.
+pub fn shield(on: bool) -> Result<bool> {
+    let me = enter::current().ok_or(Error::Permission)?;
+    let flags = me.flags.get();
+    me.flags.set(if on { flags | FLAG_SHIELDED } else { flags & !FLAG_SHIELDED });
+    Ok(flags & FLAG_SHIELDED != 0)
+}
+
+/// True when the calling task was cancelled and does not shield itself.
+#[inline]
+pub fn is_requested() -> bool {
+    enter::current().is_some_and(is_cancelled)
+}

@@ -1,0 +1,281 @@
+//! Channels (§19): values of one size, handed from task to task, first in, first out.
+//!
+//! Owns: the record of a channel, its life and its two queues. How values move is in `transfer.rs`, waiting in `wait.rs`,
+//! the choice among several in `select.rs`, the typed form for Rust in `typed.rs`.
+//!
+//! Always true:
+//!  - C1. Everything but the hints is touched with the lock held. What may be read without (`Relaxed`: the count, whether it is
+//!        closed, whether somebody waits) only tells whether trying is worth while; a try decides under the lock.
+//!  - C2. Values in the buffer: no receiver waits. Room in the buffer: no sender waits. (Waiters whose wait has ended
+//!        otherwise and who are about to leave do not count.)
+//!  - C3. A value moves under the lock, straight from or to the waiter's memory, after the waiter was claimed and before it is
+//!        woken: who is woken is through, and touches the channel no more.
+//!  - C4. The memory is given back when no reference and no waiter is left, by whoever was last. So a channel may be freed as
+//!        soon as the last value was received, and while others wait: they stay until their wait ends.
+//!
+//! Called by: any task or thread. Blocks: `send`, `recv`, `select`; the lock for the time of a copy.
+//! Model: `model/chan.rs`, breaking switch `ChanUnlockedCheck`.
+
+mod transfer;
+#[cfg(not(loom))]
+pub mod wait;
+
+#[cfg(not(loom))]
+pub mod select;
+
+use crate::base::error::{Error, Result};
+use crate::base::lock::Lock;
+use crate::primitive::{AtomicBool, AtomicUsize, Cell, Ordering::*};
+use crate::task::wait_queue::{Claimed, Node, WaitQueue};
+use std::alloc::{alloc, dealloc, Layout};
+use std::ptr::NonNull;
+
+pub use transfer::Moved;
+
+/// The largest element (§19: Go's bound).
+pub const MAX_ELEM: usize = 65_535;
+
+/// A channel. It lies in memory of its own, with its buffer behind it; [`Channel`] is a reference to one.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Chan {
+    lock: Lock,
+    closed: AtomicBool,
+    kind: Kind,
+    elem: u32,
+    count: AtomicUsize,
+    /// Those who wait to receive, and to send.
+    receivers: WaitQueue,
+    senders: WaitQueue,
+    capacity: usize,
+    /// Where the oldest value lies.
+    head: Cell<usize>,
+    refs: AtomicUsize,
+}
+
+/// Who sends and closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// Only a timer sends; it looks unbuffered from outside (§23.8).
+    Timer,
+    /// Only a context closes it; nobody sends.
+    Context,
+}
+
+// SAFETY: C1.
+unsafe impl Sync for Chan {}
+// SAFETY: as above.
+unsafe impl Send for Chan {}
+
+const HEADER: usize = std::mem::size_of::<Chan>().next_multiple_of(16);
+
+fn layout(elem: usize, capacity: usize) -> Option<Layout> {
+    let buffer = elem.checked_mul(capacity)?;
+    Layout::from_size_align(HEADER.checked_add(buffer)?, 16).ok()
+}
+
+impl Chan {
+    /// A channel for elements of `elem` bytes with room for `capacity`; one reference. `Invalid`: the sizes are too large;
+    /// `NoMemory`.
+    pub fn new(elem: usize, capacity: usize) -> Result<NonNull<Chan>> {
+        Chan::with_kind(elem, capacity, Kind::Plain)
+    }
+
+    /// A timer's.
+    pub fn for_timer() -> Result<NonNull<Chan>> {
+        Chan::with_kind(std::mem::size_of::<i64>(), 1, Kind::Timer)
+    }
+
+    /// A context's: closed when it ends.
+    pub fn for_context() -> Result<NonNull<Chan>> {
+        Chan::with_kind(0, 0, Kind::Context)
+    }
+
+    fn with_kind(elem: usize, capacity: usize, kind: Kind) -> Result<NonNull<Chan>> {
+        if elem > MAX_ELEM {
+            return Err(Error::Invalid);
+        }
+        let layout = layout(elem, capacity).ok_or(Error::Invalid)?;
+        // SAFETY: the layout is not zero-sized.
+        let at = NonNull::new(unsafe { alloc(layout) } as *mut Chan).ok_or(Error::NoMemory)?;
+        // SAFETY: freshly allocated, with room for the header.
+        unsafe {
+            at.as_ptr().write(Chan {
+                lock: Lock::new(),
+                closed: AtomicBool::new(false),
+                kind,
+                elem: elem as u32,
+                count: AtomicUsize::new(0),
+                receivers: WaitQueue::default(),
+                senders: WaitQueue::default(),
+                capacity,
+                head: Cell::new(0),
+                refs: AtomicUsize::new(1),
+            })
+        };
+        Ok(at)
+    }
+
+    /// Bytes of an element.
+    #[inline(always)]
+    pub fn elem_size(&self) -> usize {
+        self.elem as usize
+    }
+
+    /// Values in the buffer, at some moment during the call.
+    pub fn len(&self) -> usize {
+        if self.kind == Kind::Timer {
+            return 0;
+        }
+        self.count.load(Relaxed)
+    }
+
+    /// True when the buffer is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values that the buffer has room for.
+    pub fn capacity(&self) -> usize {
+        if self.kind == Kind::Timer {
+            return 0;
+        }
+        self.capacity
+    }
+
+    /// True when users send and close: it is not a timer's or context's.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.kind == Kind::Plain
+    }
+
+    /// One more reference.
+    pub fn retain(&self) {
+        self.refs.fetch_add(1, Relaxed);
+    }
+
+    /// Drops a reference.
+    ///
+    /// # Safety
+    /// The reference is the caller's, and not used after.
+    pub unsafe fn release(this: *const Chan) {
+        // SAFETY: the caller's reference keeps it until the count is down.
+        unsafe {
+            // Release: what was done through this reference comes before the end; Acquire: all of it.
+            if (*this).refs.fetch_sub(1, AcqRel) == 1 {
+                (*this).lock.lock();
+                Chan::unlock_or_free(this);
+            }
+        }
+    }
+
+    /// With the lock held: unlocks, or frees the memory if nobody is left (C4).
+    ///
+    /// # Safety
+    /// The lock is held, and the caller does not use the channel after unless it has a reference.
+    unsafe fn unlock_or_free(this: *const Chan) {
+        // SAFETY: with the lock held it is there; without references and waiters nobody else can come.
+        unsafe {
+            let c = &*this;
+            if c.refs.load(Acquire) != 0 || !c.receivers.is_empty() || !c.senders.is_empty() {
+                return c.lock.unlock();
+            }
+            let layout = layout(c.elem_size(), c.capacity).expect("checked when it was made");
+            dealloc(this as *mut u8, layout);
+        }
+    }
+
+    /// Closes the channel: values in the buffer can still be received, then receives answer `Closed`, as sends do from now
+    /// on. All who wait are claimed: the caller wakes them. `Misuse` when it is closed already.
+    pub fn close_claiming(&self) -> Result<Claimed> {
+        self.lock.lock();
+        if self.closed.load(Relaxed) {
+            self.lock.unlock();
+            return Err(Error::Misuse);
+        }
+        self.closed.store(true, Relaxed);
+        let mut claimed = Claimed::none();
+        self.receivers.claim_all(|node| {
+            // SAFETY: claimed by us, so its memory for the value is there.
+            unsafe { self.zero(node.value.get() as *mut u8) };
+            tell_closed(node, &mut claimed);
+        });
+        self.senders.claim_all(|node| tell_closed(node, &mut claimed));
+        self.lock.unlock();
+        Ok(claimed)
+    }
+
+    /// Takes a node out of its queue.
+    ///
+    /// # Safety
+    /// The node is its caller's own, and in `this` channel or claimed; in it, it keeps the channel (C4).
+    unsafe fn leave(this: *const Chan, node: &Node, sends: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*this).lock.lock();
+            let queue = if sends { &(*this).senders } else { &(*this).receivers };
+            queue.remove(node);
+            Chan::unlock_or_free(this);
+        }
+    }
+}
+
+fn tell_closed(node: &Node, claimed: &mut Claimed) {
+    // SAFETY: claimed by the caller.
+    let waiter = unsafe { node.waiter() };
+    waiter.chosen.set(node.tag.get());
+    waiter.closed.set(true);
+    claimed.push(node);
+}
+
+/// A reference to a channel.
+#[derive(Debug)]
+pub struct Channel(NonNull<Chan>);
+
+// SAFETY: a channel is made for all threads.
+unsafe impl Send for Channel {}
+// SAFETY: as above.
+unsafe impl Sync for Channel {}
+
+impl Channel {
+    /// See [`Chan::new`].
+    pub fn new(elem: usize, capacity: usize) -> Result<Channel> {
+        Chan::new(elem, capacity).map(Channel)
+    }
+
+    /// Takes a reference over.
+    ///
+    /// # Safety
+    /// The reference is the caller's to give.
+    pub unsafe fn from_raw(chan: NonNull<Chan>) -> Channel {
+        Channel(chan)
+    }
+
+    /// Its address.
+    pub fn as_ptr(&self) -> *const Chan {
+        self.0.as_ptr()
+    }
+}
+
+impl Clone for Channel {
+    fn clone(&self) -> Channel {
+        self.retain();
+        Channel(self.0)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // SAFETY: our own reference.
+        unsafe { Chan::release(self.0.as_ptr()) };
+    }
+}
+
+impl std::ops::Deref for Channel {
+    type Target = Chan;
+    fn deref(&self) -> &Chan {
+        // SAFETY: our reference keeps it.
+        unsafe { self.0.as_ref() }
+    }
+}

@@ -1,0 +1,193 @@
+//! The mutex as tasks and threads use it: the protocol of `mutex.rs` with spinning, parking, waking and time.
+//!
+//! Owns: how long is tried before a wait, and when a waiter has waited for too long.
+//!
+//! Always true: who owns `WOKEN` takes the mutex, queues, or gives the bit back; no way out of `lock` forgets it.
+//!
+//! Called by: any task or thread. Blocks: `lock` parks the task, or blocks a thread that is no task.
+//!
+//! Tried and dropped: see the end of `docs/DECISIONS.md`'s entry on the mutex.
+
+use super::mutex::{Mutex, Turn, GIVEN};
+use super::sema::{again, checkpoint, inside, side_of, wake, Place, Queued};
+use crate::base::error::{Error, Result};
+use crate::primitive::spin_hint;
+use crate::sched::wait::{self, Outcome, FOREVER};
+use crate::sched::{ready, Inside};
+use crate::sys::clock;
+use crate::task::wait_queue::{Claimed, Node};
+use crate::task::waiter::Waiter;
+use crate::task::Reason;
+use std::cell::Cell;
+
+/// Who has waited longer than this, in ns, is given the mutex (§22.3).
+const PATIENCE: i64 = 1_000_000;
+/// Tries before a wait, and pauses between two of them (§22.5).
+const TRIES: u32 = 4;
+const PAUSES: u32 = 30;
+
+/// One party's wait for a mutex.
+struct Wait<'a> {
+    mutex: &'a Mutex,
+    turn: Cell<Turn>,
+}
+
+impl Queued for Wait<'_> {
+    fn enlist(&self, node: &Node, arm: impl FnOnce() -> bool) -> Option<bool> {
+        // Before: once it is armed, this wait may be over.
+        let turn = self.turn.replace(Turn::default());
+        self.mutex.enlist(node, turn, arm)
+    }
+
+    fn leave(&self, node: &Node) -> Claimed {
+        self.mutex.leave(node);
+        Claimed::none()
+    }
+}
+
+impl Wait<'_> {
+    fn is_woken(&self) -> bool {
+        self.turn.get().woken
+    }
+
+    fn try_lock(&self) -> bool {
+        if self.is_woken() {
+            return self.mutex.try_lock_woken();
+        }
+        !self.mutex.is_held() && self.mutex.try_lock()
+    }
+
+    /// Tries for a moment: only where the holder may run meanwhile.
+    fn spin(&self, i: Option<Inside>) -> bool {
+        if i.is_some_and(|i| i.s().procs_wanted() < 2) {
+            return self.try_lock();
+        }
+        for _ in 0..TRIES {
+            if self.try_lock() {
+                return true;
+            }
+            if self.mutex.is_starving() {
+                return false;
+            }
+            if !self.is_woken() && self.mutex.tell_awake() {
+                self.turn.set(Turn { woken: true, ..self.turn.get() });
+            }
+            for _ in 0..PAUSES {
+                spin_hint();
+            }
+        }
+        self.try_lock()
+    }
+}
+
+impl Mutex {
+    /// Locks it. The order of what is looked at is that of every wait (`sched/wait.rs`).
+    #[inline(always)]
+    pub fn lock(&self, deadline: i64) -> Result<()> {
+        if self.try_lock() {
+            return Ok(());
+        }
+        self.lock_slowly(deadline)
+    }
+
+    /// The same after it was tried.
+    #[inline(never)]
+    pub fn lock_slowly(&self, deadline: i64) -> Result<()> {
+        inside(|i| {
+            wait::may_wait(i, deadline)?;
+            // SAFETY: inside if a task.
+            unsafe { self.acquire(i, deadline, true) }
+        })
+    }
+
+    /// Locks it for a caller that is inside already if it is a task; cancellation does not end the wait.
+    ///
+    /// # Safety
+    /// `i` is where the calling task is now.
+    pub unsafe fn lock_again(&self, i: Option<Inside>) {
+        if !self.try_lock() {
+            // SAFETY: the caller's promise.
+            let locked = unsafe { self.acquire(i, FOREVER, false) };
+            debug_assert!(locked.is_ok(), "a wait without deadline and cancellation ends by a wake");
+        }
+    }
+
+    /// # Safety
+    /// `i` is where the calling task is now; None for a thread that is no task.
+    unsafe fn acquire(&self, mut i: Option<Inside>, deadline: i64, cancelable: bool) -> Result<()> {
+        let since = clock::now();
+        let place = Place::new(Wait { mutex: self, turn: Cell::new(Turn::default()) }, 0);
+        let wait = &place.object;
+        loop {
+            if wait.spin(i) {
+                return Ok(());
+            }
+            // SAFETY: the caller's promise, and `i` is anew after each wait.
+            let outcome = unsafe {
+                if cancelable {
+                    wait::wait(i, Reason::Mutex, deadline, &place, |_| ())
+                } else {
+                    wait::wait_shielded(i, Reason::Mutex, deadline, &place, |_| ())
+                }
+            };
+            i = again(i);
+            match outcome {
+                Ok(Outcome::Done) => return Ok(()),
+                Ok(Outcome::Woken) if place.tag() == GIVEN => {
+                    if clock::now() - since < PATIENCE {
+                        self.end_starving();
+                    }
+                    return Ok(());
+                }
+                Ok(Outcome::Woken) => {}
+                Err(e) => return wait.give_up(i, e),
+            }
+            wait.turn.set(Turn { woken: true, starving: false });
+            if wait.try_lock() {
+                return Ok(());
+            }
+            wait.turn.set(Turn { woken: true, starving: clock::now() - since > PATIENCE });
+            if let (true, Err(e)) = (cancelable, wait::may_wait(i, deadline)) {
+                return wait.give_up(i, e);
+            }
+        }
+    }
+
+    /// Unlocks it, and wakes the one whose turn it is. `Misuse`, and no change, when nobody holds it.
+    #[inline(always)]
+    pub fn unlock(&self) -> Result<()> {
+        if self.try_release() {
+            checkpoint();
+            return Ok(());
+        }
+        self.unlock_slowly()
+    }
+
+    /// The same after it was tried (`Mutex::try_release`).
+    #[inline(never)]
+    pub fn unlock_slowly(&self) -> Result<()> {
+        wake(self.release()?);
+        Ok(())
+    }
+
+    /// The same for the one who commits the park of `waiter`, or is it: the first half.
+    pub(super) fn unlock_for(&self, waiter: &Waiter) -> impl FnOnce() + use<> {
+        // A misuse that comes in between is the other party's.
+        let claimed = self.release().unwrap_or(Claimed::none());
+        // SAFETY: called by the waiting side.
+        let i = unsafe { side_of(waiter) };
+        // SAFETY: claimed above.
+        move || unsafe { ready::finish_all(i, claimed) }
+    }
+}
+
+impl Wait<'_> {
+    fn give_up(&self, i: Option<Inside>, why: Error) -> Result<()> {
+        if self.is_woken() {
+            let claimed = self.mutex.give_wake_back();
+            // SAFETY: claimed by us; `i` is where we are.
+            unsafe { ready::finish_all(i, claimed) };
+        }
+        Err(why)
+    }
+}

@@ -1,0 +1,236 @@
+//! The wait word: who ends a wait. Every wait of a task or thread is decided here, once.
+//!
+//! Owns: one word: what has happened to the present wait, and its number, so that a word read in one wait is never taken
+//! for another's. A task's word lies in its record, which is never freed: whoever cancels a task needs no pointer into
+//! its stack.
+//!
+//! | bits | the wait |
+//! |---|---|
+//! | none | begins: nothing can end it yet; a deadline that passes now is noted (`Expired`) and `arm` finds it |
+//! | `WAITING` | waits: a waker, the deadline or (with `CANCELABLE`) a canceller may claim it |
+//! | `WOKEN`, `EXPIRED` or `CANCELED` | decided; the claimer makes the task ready, or wakes the thread |
+//! | `DONE` | the waker has touched the waiter for the last time |
+//!
+//! Always true:
+//!  - W1. From `WAITING` exactly one party moves the word on, by compare and swap; it alone makes the task ready.
+//!  - W2. `WAITING` is stored with the object's lock held and the task's registers saved (a park's commit). So who finds
+//!        the waiter in an object finds it armed, and who claims a task finds it parked.
+//!  - W3. Between `arm` and a canceller nothing is lost: the waiter stores `WAITING`, then the light barrier (fence F5),
+//!        then looks at the task's cancel mark; the canceller stores the mark, then the heavy barrier (F5's partner), then
+//!        looks at the word.
+//!
+//! Models: `model/waiter.rs`, `model/cancel.rs`; breaking switches `WaiterLoadStore`, `CancelFence`.
+
+#[cfg(loom)]
+use crate::model::Break;
+use crate::primitive::{AtomicU32, Ordering::*};
+
+const WAITING: u32 = 1;
+const CANCELABLE: u32 = 2;
+const WOKEN: u32 = 4;
+const EXPIRED: u32 = 8;
+const CANCELED: u32 = 16;
+const DONE: u32 = 32;
+const NUMBER: u32 = 64;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By a waker: what was waited for has happened.
+    Woken,
+    /// By the deadline.
+    Expired,
+    /// By the task's context or `cancel`.
+    Canceled,
+}
+
+/// What an expiring deadline finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The wait is over by it: make the task ready.
+    Won,
+    /// The wait has not begun: its `arm` will see it.
+    Early,
+    /// Somebody else was first.
+    Lost,
+}
+
+/// A word's value while it waits: what a claim of just this wait compares with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Armed(u32);
+
+/// See the module.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct WaitWord(AtomicU32);
+
+impl Default for WaitWord {
+    fn default() -> Self {
+        WaitWord::new()
+    }
+}
+
+impl WaitWord {
+    pub fn new() -> WaitWord {
+        WaitWord(AtomicU32::new(0))
+    }
+
+    /// A new wait of its owner begins. The value that `arm` will store.
+    #[inline(always)]
+    pub fn begin(&self, cancelable: bool) -> Armed {
+        let number = (self.0.load(Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
+        self.0.store(number, Relaxed);
+        Armed(number | WAITING | if cancelable { CANCELABLE } else { 0 })
+    }
+
+    /// From here on the wait can be claimed. For a wait without a deadline: nobody else touches the word before.
+    #[inline(always)]
+    pub fn arm(&self, armed: Armed) {
+        self.0.store(armed.0, Release);
+    }
+
+    /// The same for a wait with a deadline. False: it has passed already.
+    #[inline(always)]
+    #[must_use]
+    pub fn arm_timed(&self, armed: Armed) -> bool {
+        self.0.compare_exchange(armed.0 & !(NUMBER - 1), armed.0, AcqRel, Acquire).is_ok()
+    }
+
+    #[inline(always)]
+    fn claim_as(&self, how: u32) -> bool {
+        let mut word = self.0.load(Acquire);
+        while word & (WAITING | WOKEN | EXPIRED | CANCELED) == WAITING {
+            #[cfg(loom)]
+            if Break::WaiterLoadStore.is_on() {
+                self.0.store(word | how, Release);
+                return true;
+            }
+            match self.0.compare_exchange_weak(word, word | how, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// A waker's try, usually under the object's lock. True: the wait is decided, and the caller owes the waiter its wake.
+    #[inline(always)]
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        self.claim_as(WOKEN)
+    }
+
+    /// The deadline's try.
+    #[must_use]
+    pub fn expire(&self) -> Expiry {
+        if self.claim_as(EXPIRED) {
+            return Expiry::Won;
+        }
+        let word = self.0.load(Acquire);
+        if word & (NUMBER - 1) != 0 {
+            return Expiry::Lost;
+        }
+        match self.0.compare_exchange(word, word | EXPIRED, AcqRel, Acquire) {
+            Ok(_) => Expiry::Early,
+            // Armed meanwhile: it is an ordinary expiry.
+            Err(_) if self.claim_as(EXPIRED) => Expiry::Won,
+            Err(_) => Expiry::Lost,
+        }
+    }
+
+    /// What a canceller finds: the wait, if it can be cancelled.
+    #[inline]
+    pub fn cancelable(&self) -> Option<Armed> {
+        let word = self.0.load(Acquire);
+        (word & (NUMBER - 1) == WAITING | CANCELABLE).then_some(Armed(word))
+    }
+
+    /// A canceller's try, for the very wait that it found.
+    #[must_use]
+    pub fn cancel(&self, armed: Armed) -> bool {
+        self.0.compare_exchange(armed.0, armed.0 | CANCELED, AcqRel, Acquire).is_ok()
+    }
+
+    /// How the wait ended; None while it goes on.
+    #[inline(always)]
+    pub fn ended(&self) -> Option<Ended> {
+        let word = self.0.load(Acquire);
+        if word & WOKEN != 0 {
+            Some(Ended::Woken)
+        } else if word & EXPIRED != 0 {
+            Some(Ended::Expired)
+        } else if word & CANCELED != 0 {
+            Some(Ended::Canceled)
+        } else {
+            None
+        }
+    }
+
+    /// The waker's last touch.
+    #[inline(always)]
+    pub fn done(&self) {
+        self.0.fetch_or(DONE, Release);
+    }
+
+    /// True once the waker has touched the waiter for the last time.
+    #[inline(always)]
+    pub fn is_done(&self) -> bool {
+        self.0.load(Acquire) & DONE != 0
+    }
+
+    /// The word itself, for a thread to sleep on, and its value now.
+    pub fn raw(&self) -> (&AtomicU32, u32) {
+        (&self.0, self.0.load(Acquire))
+    }
+}
+
+#[cfg(loom)]
+impl WaitWord {
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
+    ///
+    /// # Safety
+    /// `this` stays valid; no reference to it is used during the call.
+    pub unsafe fn free(this: *mut WaitWord) {
+        // SAFETY: the caller's promise.
+        unsafe { (*this).0.with_mut(|_| ()) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_once_and_a_value_of_another_wait_does_not_match() {
+        let w = WaitWord::new();
+        let first = w.begin(true);
+        assert_eq!(w.cancelable(), None);
+        w.arm(first);
+        assert_eq!(w.cancelable(), Some(first));
+        assert!(w.claim());
+        assert!(!w.claim());
+        assert!(!w.cancel(first));
+        assert_eq!(w.expire(), Expiry::Lost);
+        assert_eq!(w.ended(), Some(Ended::Woken));
+        let second = w.begin(true);
+        assert_ne!(first, second);
+        w.arm(second);
+        assert!(!w.cancel(first));
+        assert!(w.cancel(second));
+        assert_eq!(w.ended(), Some(Ended::Canceled));
+    }
+
+    #[test]
+    fn a_deadline_that_passes_before_the_wait_is_found_by_it() {
+        let w = WaitWord::new();
+        let armed = w.begin(false);
+        assert_eq!(w.expire(), Expiry::Early);
+        assert!(!w.arm_timed(armed));
+        assert_eq!(w.ended(), Some(Ended::Expired));
+        let armed = w.begin(false);
+        assert!(w.arm_timed(armed));
+        assert_eq!(w.cancelable(), None);
+        assert_eq!(w.expire(), Expiry::Won);
+        assert!(!w.claim());
+    }
+}
