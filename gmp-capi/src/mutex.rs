@@ -6,7 +6,7 @@ use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
 use gmp_core::sync::mutex::Mutex;
-use gmp_core::sync::sema::{self, is_asked};
+use gmp_core::sync::sema::is_asked;
 use std::ffi::c_int;
 
 /// A mutex. All-zero is unlocked and ready to use: no init, no destroy. It must not be moved or copied while in use. It
@@ -41,13 +41,16 @@ pub unsafe extern "C" fn gmp_mutex_lock(m: *mut gmp_mutex_t, deadline: gmp_time_
     }
     // SAFETY: the caller's mutex, which lives while somebody waits.
     let m = unsafe { &*m.cast::<Mutex>() };
-    if m.try_lock() {
-        return GMP_OK;
+    if !m.try_lock() {
+        return lock_slowly(m, deadline);
     }
-    lock_slowly(m, deadline)
+    if is_asked() {
+        m.ask();
+    }
+    GMP_OK
 }
 
-/// Of its own, so that the frame and the many codes stand nowhere near the short way.
+/// Of its own, so that its frame and the many codes stand nowhere near the short way.
 #[cold]
 #[inline(never)]
 extern "C" fn lock_slowly(m: &Mutex, deadline: gmp_time_t) -> c_int {
@@ -88,24 +91,14 @@ pub unsafe extern "C" fn gmp_mutex_unlock(m: *mut gmp_mutex_t) -> c_int {
     }
     // SAFETY: the caller's mutex; it is not touched after it was given up.
     let m = unsafe { &*m.cast::<Mutex>() };
-    if !m.try_release() {
-        return unlock_slowly(m);
+    if m.try_release() {
+        return GMP_OK;
     }
-    if is_asked() {
-        return let_others();
-    }
-    GMP_OK
+    unlock_slowly(m)
 }
 
 #[cold]
 #[inline(never)]
 extern "C" fn unlock_slowly(m: &Mutex) -> c_int {
     code(m.unlock_slowly())
-}
-
-#[cold]
-#[inline(never)]
-extern "C" fn let_others() -> c_int {
-    sema::let_others();
-    GMP_OK
 }

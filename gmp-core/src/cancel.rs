@@ -1,6 +1,6 @@
 //! Cancelling one task by its handle, and what a task does about its own cancellation.
 //!
-//! Owns: the order: the mark, the end of the wait that the task is in, then the contexts made for it, then its class.
+//! Owns: the order: the mark, the contexts made for the task, its class, and last the end of the wait that it is in.
 //! Called by: any task or thread. Blocks: nothing.
 
 use crate::base::error::{Error, Result};
@@ -13,23 +13,33 @@ use crate::task::join::Seen;
 use crate::task::ready_list::ReadyList;
 use crate::task::FLAG_SHIELDED;
 
-/// The part that is done inside the runtime. False: the task has ended, there is nothing to cancel.
-pub fn mark(s: &Shared, i: Option<Inside>, handle: Handle) -> Result<bool> {
+/// First: the mark. False: the task has ended, there is nothing to cancel.
+pub fn mark(s: &Shared, handle: Handle) -> Result<bool> {
     let t = find(s, handle)?;
+    if t.join.is_detached() {
+        return Err(Error::Invalid);
+    }
     if t.join.look() == Seen::Ended {
         return Ok(false);
     }
     if !cancel::mark_if(t, handle.generation) {
         return Err(Error::Invalid);
     }
+    Ok(true)
+}
+
+/// Last: the wait that the task is in.
+pub fn end_wait(s: &Shared, i: Option<Inside>, handle: Handle) -> Result<()> {
+    let t = find(s, handle)?;
     s.cancel_barrier(); // F5
     let mut tasks = ReadyList::new();
     cancel::end_wait(t, handle.generation, &mut tasks);
     cancel::ready_cancelled(s, i, &mut tasks);
-    Ok(true)
+    Ok(())
 }
 
-/// The part outside: the task's own context ends (by `end`), and its class is told.
+/// Then, outside the runtime: the task's own context ends (by `end`), and its class is told, before the task can go on because of
+/// it.
 pub fn tell(s: &Shared, handle: Handle, end: impl FnOnce(&Context) -> Result<()>) -> Result<()> {
     let t = find(s, handle)?;
     s.with_extra(t, handle.generation, |extra| {

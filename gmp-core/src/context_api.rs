@@ -65,14 +65,14 @@ pub fn after(context: &Context, call: Call) -> Result<*const Hook> {
 /// Cancels a task by its handle.
 pub fn cancel_task(handle: u64) -> Result<()> {
     let name = Handle::unpack(handle);
-    let found = global::with_running(|i, s| cancel::mark(s, i, name)).map_err(|e| global::stale(handle, e))?;
-    if found {
-        let told = global::look(|s| cancel::tell(s, name, |own| end(own, Error::Canceled.code(), 0)));
-        match told {
-            // It was joined meanwhile.
-            None | Some(Err(Error::Invalid)) => {}
-            Some(result) => result?,
-        }
+    let found = global::look(|s| cancel::mark(s, name)).unwrap_or(Err(Error::Invalid));
+    if !found.map_err(|e| global::stale(handle, e))? {
+        return Ok(());
     }
-    Ok(())
+    let told = global::look(|s| cancel::tell(s, name, |own| end(own, Error::Canceled.code(), 0)));
+    match (told, global::with_running(|i, s| cancel::end_wait(s, i, name))) {
+        // It was joined meanwhile.
+        (None | Some(Err(Error::Invalid)), _) | (_, Err(Error::Invalid)) => Ok(()),
+        (Some(told), ended) => told.and(ended),
+    }
 }

@@ -74,7 +74,7 @@ fn wait_groups_release_tasks_and_threads_and_may_be_freed_at_once() {
         let doners = 1 + rng.below(5) as i64;
         let released = Arc::new(AtomicU64::new(0));
         let group = Arc::new(WaitGroup::default());
-        group.change(doners, None).unwrap();
+        group.change(doners).unwrap();
         let tasks: Vec<_> = (0..waiters)
             .map(|n| {
                 let (group, released) = (group.clone(), released.clone());
@@ -93,8 +93,7 @@ fn wait_groups_release_tasks_and_threads_and_may_be_freed_at_once() {
                 let group = group.clone();
                 spawn(move || {
                     yield_now();
-                    let s = global::get().unwrap();
-                    group.change(-1, Some(&s)).unwrap();
+                    group.change(-1).unwrap();
                 })
                 .unwrap()
             })

@@ -97,8 +97,9 @@ fn every_setting_is_prevented_or_fires_and_not_both() {
     let _alone = alone();
     let mut rng = Rng::new(seed());
     for round in 0..rounds() {
-        let timers: Arc<Vec<Timer>> =
-            Arc::new((0..TIMERS).map(|n| if n % 2 == 0 { counting(&FIRED) } else { Timer::channel().unwrap() }).collect());
+        let timers: Arc<Vec<Timer>> = Arc::new(
+            (0..TIMERS).map(|n| if n % 2 == 0 { counting(&FIRED) } else { Timer::channel().unwrap() }).collect(),
+        );
         let changed = timers.clone();
         everywhere(&mut rng, 3, 2, move |seed| {
             let mut rng = Rng::new(seed);
@@ -107,7 +108,8 @@ fn every_setting_is_prevented_or_fires_and_not_both() {
                 let prevented = match rng.below(6) {
                     0 => timer.stop(),
                     1..3 if timer.chan().is_some() => {
-                        let patience = if rng.below(2) == 0 { time::NOWAIT } else { time::after(rng.below(5_000) as i64) };
+                        let patience =
+                            if rng.below(2) == 0 { time::NOWAIT } else { time::after(rng.below(5_000) as i64) };
                         if receive(timer, patience).is_ok() {
                             RECEIVED.fetch_add(1, Relaxed);
                         }
@@ -226,11 +228,7 @@ fn timers_are_freed_at_any_moment_and_by_their_functions() {
             }
         });
     }
-    let end = time::after(SOON);
-    while ENDED.load(Relaxed) != rounds * 150 {
-        assert!(time::now() < end, "{} of {}", ENDED.load(Relaxed), rounds * 150);
-        time::sleep(100_000).unwrap();
-    }
+    until(|| ENDED.load(Relaxed) == rounds * 150);
     assert_eq!(pending(), 0);
 }
 
@@ -293,9 +291,85 @@ fn the_runtime_ends_and_starts_again_under_timers_in_use() {
             receive(timer, time::after(SOON)).unwrap();
         }
     }
+    until(|| FIRED.load(Relaxed) == before + i64::from(TIMERS / 3));
+}
+
+fn until(what: impl Fn() -> bool) {
     let end = time::after(SOON);
-    while FIRED.load(Relaxed) != before + i64::from(TIMERS / 3) {
-        assert!(time::now() < end);
+    while !what() {
+        assert!(time::now() < end, "in time");
         time::sleep(100_000).unwrap();
     }
+}
+
+/// Nobody looks at the heap of a processor whose task computes, or that was taken out of use, but the others.
+#[test]
+fn timers_fire_although_their_processor_is_away() {
+    static FIRED: AtomicI64 = AtomicI64::new(0);
+    let _alone = alone();
+    for round in 0..20 {
+        global::max_procs(4).unwrap();
+        let before = FIRED.load(Relaxed);
+        let computing = spawn(move || {
+            let timer = counting(&FIRED);
+            reset(&timer, round * 50_000);
+            let end = time::after(SOON);
+            while FIRED.load(Relaxed) == before && time::now() < end {
+                std::hint::spin_loop();
+            }
+        });
+        computing.unwrap().join().unwrap();
+        assert_eq!(FIRED.load(Relaxed), before + 1, "round {round}");
+        let setting: Vec<_> = (0..8)
+            .map(|_| {
+                let set = move || {
+                    let timer = counting(&FIRED);
+                    reset(&timer, 1_000_000 + round * 50_000);
+                    yield_now();
+                    timer
+                };
+                spawn(set).unwrap()
+            })
+            .collect();
+        let timers: Vec<Timer> = setting.into_iter().map(|t| t.join().unwrap()).collect();
+        global::max_procs(1).unwrap();
+        until(|| FIRED.load(Relaxed) == before + 9);
+        drop(timers);
+    }
+    global::max_procs(2).unwrap();
+}
+
+#[test]
+fn those_that_are_due_together_run_in_the_order_of_their_times() {
+    const TIMERS: usize = 60;
+    static ORDER: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    unsafe extern "C-unwind" fn note(n: *mut c_void) -> *mut c_void {
+        ORDER.lock().unwrap().push(n as usize);
+        n
+    }
+    let _alone = alone();
+    global::max_procs(1).unwrap();
+    for _ in 0..20 {
+        ORDER.lock().unwrap().clear();
+        // No call in here lets others go first: they are all due by the time that the task ends.
+        let setting = spawn(move || -> Vec<Timer> {
+            let one = |n| {
+                // SAFETY: a number.
+                let timer = unsafe { Timer::func(note, n as *mut c_void, 0) }.unwrap();
+                reset(&timer, 0);
+                let distinct = time::after(1000);
+                while time::now() < distinct {
+                    std::hint::spin_loop();
+                }
+                timer
+            };
+            (0..TIMERS).map(one).collect()
+        });
+        let timers = setting.unwrap().join().unwrap();
+        until(|| ORDER.lock().unwrap().len() == TIMERS);
+        let order = ORDER.lock().unwrap();
+        assert!(order.is_sorted(), "{order:?}");
+        drop(timers);
+    }
+    global::max_procs(2).unwrap();
 }

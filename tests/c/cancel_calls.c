@@ -18,24 +18,30 @@ struct wait {
 };
 
 enum { BY_TASK, BY_CONTEXT, BY_PARENT, BY_DEADLINE, WAYS };
-enum { BEGIN, CALL, ANSWERED, AGAIN };
+enum { READY = 1, CALLING, ANSWERED };
 
 struct attempt {
     const struct wait *wait;
     int way;
     gmp_time_t deadline;
+    gmp_sem_t turn;
     atomic_int stage;
     int code;
 };
 
-static void until(struct attempt *a, int stage) {
-    while (atomic_load(&a->stage) != stage) gmp_yield();
+/* Parks until the scenario has done its part; a cancellation is not for this wait. */
+static void take_turn(struct attempt *a, int stage) {
+    CHECK_EQ(gmp_shield(1), 0);
+    atomic_store(&a->stage, stage);
+    CHECK_OK(gmp_sem_acquire(&a->turn, 1, GMP_FOREVER));
+    CHECK_EQ(gmp_shield(0), 1);
 }
 
 static void *attempt(void *arg) {
     struct attempt *a = (struct attempt *)arg;
     const struct wait *w = a->wait;
-    until(a, CALL);
+    take_turn(a, READY);
+    atomic_store(&a->stage, CALLING);
     a->code = w->call(a->deadline);
     CHECK_CODE(gmp_ctx_err(gmp_ctx_current()), a->way == BY_DEADLINE ? GMP_ETIMEDOUT : GMP_ECANCELED);
     CHECK_CODE(gmp_checkpoint(), GMP_ECANCELED);
@@ -44,23 +50,31 @@ static void *attempt(void *arg) {
         CHECK_CODE(w->call(GMP_NOWAIT), GMP_EAGAIN);
         CHECK_CODE(w->call(gmp_now() - 1), GMP_ETIMEDOUT);
     }
-    atomic_store(&a->stage, ANSWERED);
-    until(a, AGAIN);
+    take_turn(a, ANSWERED);
     if (w->allow) CHECK_CODE(w->call(a->deadline), w->allowed);
     return a;
 }
 
+/* A task counts as parked before what it waits for knows of it. When every processor is idle too, it does. */
 static void wait_parked(int tasks) {
     gmp_time_t limit = SOON();
-    while (check_stats().tasks_parked != tasks && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    CHECK_EQ(check_stats().tasks_parked, tasks);
+    gmp_stats_t now = check_stats();
+    while ((now.tasks_parked != tasks || now.procs_idle != now.procs) && gmp_now() < limit) {
+        CHECK_OK(gmp_sleep(20000));
+        now = check_stats();
+    }
+    CHECK_EQ(now.tasks_parked, tasks);
+    CHECK_EQ(now.procs_idle, now.procs);
 }
 
-static void wait_alone(void) {
+static void wait_stage(struct attempt *a, int stage) {
     gmp_time_t limit = SOON();
-    while (gmp_num_tasks() > 1 && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    CHECK_EQ(gmp_num_tasks(), 1);
+    while (atomic_load(&a->stage) != stage && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
+    CHECK_EQ(atomic_load(&a->stage), stage);
+    wait_parked(1 + a->wait->others);
 }
+
+static void give_turn(struct attempt *a) { CHECK_OK(gmp_sem_release(&a->turn, 1)); }
 
 /* A task that has ended lets go of its context a moment after its join has answered. */
 static void no_timer_is_left(void) {
@@ -76,14 +90,10 @@ static gmp_ctx_t *new_ctx(gmp_ctx_t *parent, gmp_time_t deadline) {
 }
 
 static void cancel(int way, gmp_task_t *task, gmp_ctx_t *ctx, gmp_ctx_t *parent) {
-    gmp_time_t limit = SOON();
-    switch (way) {
-    case BY_TASK: CHECK_OK(gmp_task_cancel(task)); break;
-    case BY_CONTEXT: CHECK_OK(gmp_ctx_cancel(ctx)); break;
-    case BY_PARENT: CHECK_OK(gmp_ctx_cancel_cause(parent, GMP_EPIPE)); break;
-    default:
-        while (gmp_ctx_err(ctx) == GMP_OK && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    }
+    if (way == BY_TASK) CHECK_OK(gmp_task_cancel(task));
+    if (way == BY_CONTEXT) CHECK_OK(gmp_ctx_cancel(ctx));
+    if (way == BY_PARENT) CHECK_OK(gmp_ctx_cancel_cause(parent, GMP_EPIPE));
+    /* BY_DEADLINE it comes by itself. */
 }
 
 static void try_one(const struct wait *w, int way, int during, gmp_time_t deadline) {
@@ -96,19 +106,18 @@ static void try_one(const struct wait *w, int way, int during, gmp_time_t deadli
     opts.ctx = way == BY_TASK ? NULL : ctx;
     if (w->make) w->make();
     CHECK_OK(gmp_spawn(attempt, &a, &opts, &task));
+    wait_stage(&a, READY);
     if (during) {
-        atomic_store(&a.stage, CALL);
-        if (way != BY_DEADLINE) wait_parked(1 + w->others);
+        give_turn(&a);
+        if (way != BY_DEADLINE) wait_stage(&a, CALLING);
     }
     cancel(way, task, ctx, parent);
-    if (!during) atomic_store(&a.stage, CALL);
-    gmp_time_t limit = SOON();
-    while (atomic_load(&a.stage) != ANSWERED && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    CHECK_EQ(atomic_load(&a.stage), ANSWERED);
+    if (!during) give_turn(&a);
+    wait_stage(&a, ANSWERED);
     CHECK_CODE(a.code, GMP_ECANCELED);
     if (w->unchanged) w->unchanged();
     if (w->allow) w->allow();
-    atomic_store(&a.stage, AGAIN);
+    give_turn(&a);
     CHECK_OK(gmp_join(task, SOON(), NULL));
     if (w->unmake) w->unmake();
     CHECK_IDLE();
@@ -177,12 +186,12 @@ static void nobody_waits(void) {
 
 static void a_receiver_waits(void) {
     CHECK_OK(gmp_go(receive_42, NULL));
-    wait_parked(1);
+    wait_parked(2);
 }
 
 static void a_sender_waits(void) {
     CHECK_OK(gmp_go(send_42, NULL));
-    wait_parked(1);
+    wait_parked(2);
 }
 
 SCENARIO(chan_send) {
@@ -202,23 +211,19 @@ static void make_full(void) {
     other = NULL;
 }
 
-static void takes_out(int wanted) {
+static void takes_out(int wanted, size_t left) {
     int value = 0;
     CHECK_OK(gmp_chan_recv(chan, &value, GMP_NOWAIT));
     CHECK_EQ(value, wanted);
+    CHECK_EQ(gmp_chan_len(chan), left); /* no sender was left behind that would have moved up */
 }
 
 static void still_full(void) { CHECK_EQ(gmp_chan_len(chan), 2); }
-
-static void make_room(void) {
-    takes_out(1);
-    CHECK_EQ(gmp_chan_len(chan), 1); /* no sender was left behind that would have moved up */
-}
+static void make_room(void) { takes_out(1, 1); }
 
 static void holds_2_and_42(void) {
-    takes_out(2);
-    takes_out(42);
-    CHECK_CODE(gmp_chan_recv(chan, NULL, GMP_NOWAIT), GMP_EAGAIN);
+    takes_out(2, 1);
+    takes_out(42, 0);
     free_both();
 }
 
@@ -284,9 +289,8 @@ static int call_select_of_one(gmp_time_t deadline) {
     return code;
 }
 
-enum { WIDE = 300 };
-
 static int call_wide_select(gmp_time_t deadline) {
+    enum { WIDE = 300 };
     int out = 42;
     gmp_case_t cases[WIDE];
     for (int i = 0; i < WIDE; i++) {
@@ -348,7 +352,7 @@ static void target_goes_on(void) {
 
 static void end_target(void) {
     CHECK_OK(gmp_wg_done(&gate));
-    wait_alone();
+    wait_parked(1);
 }
 
 static void target_was_joined(void) { CHECK(target_joined); }

@@ -24,10 +24,16 @@ static void wait_until(int wanted) {
     CHECK_EQ(atomic_load(&stage), wanted);
 }
 
+/* A task counts as parked before what it waits for knows of it. When every processor is idle too, it does. */
 static void wait_parked(int tasks) {
     gmp_time_t limit = SOON();
-    while (check_stats().tasks_parked != tasks && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    CHECK_EQ(check_stats().tasks_parked, tasks);
+    gmp_stats_t now = check_stats();
+    while ((now.tasks_parked != tasks || now.procs_idle != now.procs) && gmp_now() < limit) {
+        CHECK_OK(gmp_sleep(20000));
+        now = check_stats();
+    }
+    CHECK_EQ(now.tasks_parked, tasks);
+    CHECK_EQ(now.procs_idle, now.procs);
 }
 
 static gmp_task_t *spawn(gmp_task_fn_t fn, void *arg) {

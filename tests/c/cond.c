@@ -197,12 +197,12 @@ static void a_late_one_steals_nothing(enum kind first, enum kind late) {
         atomic_store(&came_back, 0);
         let_go = 0;
         party_start(&party[0], first, wait_once, NULL);
-        UNTIL(atomic_load(&waits), gmp_yield());
+        UNTIL(atomic_load(&waits), give_way());
         lock(); /* given up by its wait: it has its ticket */
         unlock();
         party_start(&party[1], TASK, wake, (void *)(round % 2));
         party_start(&party[2], late, wait_until_let_go, NULL);
-        UNTIL(atomic_load(&came_back), gmp_yield());
+        UNTIL(atomic_load(&came_back), give_way());
         lock();
         let_go = 1;
         CHECK_OK(gmp_cond_broadcast(&cond));
@@ -284,7 +284,7 @@ SCENARIO(broadcast_wakes_each_waiter_once_and_for_a_reason) {
     struct party party[FOLLOWERS];
     for (int i = 0; i < FOLLOWERS; i++) party_start(&party[i], i % 3 == 2 ? THREAD : TASK, follow, NULL);
     for (int i = 0; i < GENERATIONS; i++) {
-        UNTIL(atomic_load(&at_generation[i]) == FOLLOWERS, gmp_yield());
+        UNTIL(atomic_load(&at_generation[i]) == FOLLOWERS, give_way());
         lock();
         generation++;
         if (i % 2) CHECK_OK(gmp_cond_broadcast(&cond));

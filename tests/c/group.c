@@ -20,10 +20,16 @@ static gmp_ctx_t *new_ctx(gmp_time_t deadline) {
     return ctx;
 }
 
+/* A task counts as parked before what it waits for knows of it. When every processor is idle too, it does. */
 static void wait_parked(int tasks) {
     gmp_time_t limit = SOON();
-    while (check_stats().tasks_parked != tasks && gmp_now() < limit) CHECK_OK(gmp_sleep(20000));
-    CHECK_EQ(check_stats().tasks_parked, tasks);
+    gmp_stats_t now = check_stats();
+    while ((now.tasks_parked != tasks || now.procs_idle != now.procs) && gmp_now() < limit) {
+        CHECK_OK(gmp_sleep(20000));
+        now = check_stats();
+    }
+    CHECK_EQ(now.tasks_parked, tasks);
+    CHECK_EQ(now.procs_idle, now.procs);
 }
 
 /* A task that has ended lets go of its context a moment after its join has answered. */

@@ -47,7 +47,7 @@ SCENARIO(null_is_einval_and_does_not_count) {
 static void run_slowly(void *arg) {
     int callers_wanted = (int)(intptr_t)arg;
     CHECK_EQ(atomic_fetch_add(&runs, 1), 0);
-    UNTIL(atomic_load(&callers) == callers_wanted, gmp_yield()); /* the others are there, or nearly */
+    UNTIL(atomic_load(&callers) == callers_wanted, give_way()); /* the others are there, or nearly */
     for (int i = 0; i < 10; i++) gmp_yield();
     CHECK_OK(gmp_sleep(MS));
     plain = 4711;
@@ -75,7 +75,7 @@ SCENARIO(tasks_return_after_the_one_run_has_ended) { all_call(0); }
 SCENARIO(tasks_and_threads_return_after_the_one_run_has_ended) { all_call(CALLERS / 2); }
 SCENARIO(threads_return_after_the_one_run_has_ended) { all_call(CALLERS); }
 
-enum { ROUNDS = 5000, RACERS = 4 };
+enum { ROUNDS = 3000, RACERS = 4 };
 static gmp_once_t each[ROUNDS];
 static int ran[ROUNDS]; /* plain: written by the one run, read after a call returned */
 
@@ -110,7 +110,7 @@ static void exit_in_the_middle(void *arg) {
     int callers_wanted = (int)(intptr_t)arg;
     CHECK_EQ(atomic_fetch_add(&runs, 1), 0);
     CHECK_OK(gmp_defer(deferred, NULL));
-    UNTIL(atomic_load(&callers) == callers_wanted, gmp_yield());
+    UNTIL(atomic_load(&callers) == callers_wanted, give_way());
     plain = 4711;
     gmp_exit();
     CHECK(!"the task is over");
@@ -194,7 +194,7 @@ static void call_after(void *arg) {
 static void start_another_caller(void *arg) {
     (void)arg;
     party_start(&started, TASK, call_after, NULL);
-    UNTIL(atomic_load(&callers) == 1, gmp_yield());
+    UNTIL(atomic_load(&callers) == 1, give_way());
     for (int i = 0; i < 10; i++) gmp_yield();
     atomic_store(&ends, 1);
 }
@@ -213,7 +213,7 @@ static atomic_int may_end;
 static void run_until_told(void *arg) {
     (void)arg;
     atomic_fetch_add(&runs, 1);
-    UNTIL(atomic_load(&may_end), gmp_yield());
+    UNTIL(atomic_load(&may_end), give_way());
     atomic_store(&ends, 1);
 }
 
@@ -252,7 +252,7 @@ SCENARIO(cancelled_caller_goes_and_the_run_goes_on) {
 }
 
 /* ------------------------------------------------------------ memory */
-enum { USED = 8000 };
+enum { USED = 3000 };
 static char *pages;
 
 struct shared {

@@ -245,7 +245,7 @@ SCENARIO(unlock_against_cancellation_and_deadline_loses_no_lock) {
 }
 
 /* ------------------------------------------------------------ memory */
-enum { USED = 8000, USERS = 3 };
+enum { USED = 3000, USERS = 3 };
 static char *pages;
 static int users, polls;
 

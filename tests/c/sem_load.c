@@ -194,7 +194,7 @@ SCENARIO(release_against_cancellation_and_deadline_loses_no_permit) {
 }
 
 /* ------------------------------------------------------------ memory */
-enum { USED = 8000 };
+enum { USED = 3000 };
 static char *pages;
 
 /* Back with the permits it frees the semaphore: the last release may still be returning. */

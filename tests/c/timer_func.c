@@ -159,7 +159,7 @@ static atomic_int running, may_end;
 static void run_until_told(void *arg) {
     (void)arg;
     atomic_fetch_add(&running, 1);
-    UNTIL(atomic_load(&may_end), gmp_yield());
+    UNTIL(atomic_load(&may_end), give_way());
     atomic_fetch_add(&fired, 1);
 }
 
@@ -194,7 +194,7 @@ struct own {
 
 static void free_own(void *arg) {
     struct own *own = (struct own *)arg;
-    UNTIL(atomic_load(&own->timer) != NULL, gmp_yield()); /* it may fire before its creator has it */
+    UNTIL(atomic_load(&own->timer) != NULL, give_way()); /* it may fire before its creator has it */
     if (own->again-- > 0) {
         CHECK_CODE(gmp_timer_reset(atomic_load(&own->timer), 1000), 0);
         return;
@@ -271,7 +271,7 @@ static void set_and_look(void *arg) {
         } else {
             CHECK_CODE(gmp_timer_reset(timer, i % 7 * 1000), 0);
         }
-        UNTIL(atomic_load(&box.seen) == i, gmp_yield());
+        UNTIL(atomic_load(&box.seen) == i, give_way());
     }
     gmp_timer_free(timer);
 }

@@ -57,7 +57,7 @@ static void stop_all(void *arg) {
         dawdle(&random, race->yields);
         if (prevent() == 0) {
             lost++;
-            UNTIL(atomic_load(race->delivered) >= lost, gmp_yield());
+            UNTIL(atomic_load(race->delivered) >= lost, give_way());
         }
         CHECK_EQ(atomic_load(race->delivered), lost);
     }
@@ -120,7 +120,7 @@ SCENARIO(function_or_reset_by_a_task) { run_or_prevent(TASK, 50000, 1); }
 SCENARIO(function_or_reset_by_a_thread) { run_or_prevent(THREAD, 50000, 1); }
 
 /* ------------------------------------------------------------ two that stop, one that polls */
-enum { ROUNDS = 20000 };
+enum { ROUNDS = 5000 };
 static atomic_int finished, outcomes; /* of one round: deliveries, and stops that prevented it */
 
 static void stop_beside(void *arg) {
@@ -164,7 +164,7 @@ static void set_each_round(enum kind stops, enum kind stops_too, enum kind polls
         atomic_store(&outcomes, 0);
         CHECK_CODE(gmp_timer_reset(timer, (int64_t)(check_random(&random) % 6000)), 0);
         meet(round, 4);
-        UNTIL(atomic_load(&finished) == (round + 1) * 3, gmp_yield());
+        UNTIL(atomic_load(&finished) == (round + 1) * 3, give_way());
         CHECK_EQ(atomic_load(&outcomes), 1);
     }
     parties_end(party, 3);

@@ -42,7 +42,7 @@ SCENARIO(waits_of_tasks_belong_to_their_round) { rounds_overlap(1000, 0); }
 SCENARIO(waits_of_tasks_and_threads_belong_to_their_round) { rounds_overlap(200, 2); }
 
 /* Whoever waits is released by the zero although the count is above it again when it runs. */
-enum { TURNS = 20000, WAITERS = 3 };
+enum { TURNS = 5000, WAITERS = 3 };
 
 static void wait_each_turn(void *arg) {
     (void)arg;
@@ -220,7 +220,7 @@ SCENARIO(done_against_cancellation_answers_once) {
 }
 
 /* ------------------------------------------------------------ memory */
-enum { USED = 8000, DONES = 2 };
+enum { USED = 3000, DONES = 2 };
 static char *pages;
 
 /* Frees the group when its wait is over: the last done may still be returning. */

@@ -3,10 +3,17 @@
 #ifndef GMP_TESTS_WAITS_H
 #define GMP_TESTS_WAITS_H
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "check.h"
+
+/* To other tasks, and to other threads: who looks at a variable all the time keeps a core from those who will set it. */
+__attribute__((unused)) static void give_way(void) {
+    gmp_yield();
+    sched_yield();
+}
 
 /* Fails the scenario instead of leaving it to the driver's limit, so that the line is known. */
 #define UNTIL(condition, pause)                                                                                        \
@@ -22,7 +29,7 @@
 #define POLL_UNTIL(condition)                                                                                          \
     do {                                                                                                               \
         unsigned poll_looks = 0;                                                                                       \
-        UNTIL(condition, if (++poll_looks % 64 == 0) gmp_yield());                                                     \
+        UNTIL(condition, if (++poll_looks % 64 == 0) give_way());                                                     \
     } while (0)
 
 /* Works the processor for `ns` without a call that could switch: gmp_now() needs no enter. */
@@ -125,7 +132,7 @@ static atomic_int rounds_met;
 /* All `parties` leave it for the round at about the same moment. Rounds count from zero, and everybody meets in each. */
 __attribute__((unused)) static void meet(int round, int parties) {
     atomic_fetch_add(&rounds_met, 1);
-    UNTIL(atomic_load(&rounds_met) >= (round + 1) * parties, gmp_yield());
+    UNTIL(atomic_load(&rounds_met) >= (round + 1) * parties, give_way());
 }
 
 /* ------------------------------------------------------------ memory that goes away */

@@ -20,7 +20,7 @@ use crate::base::lock::Pause;
 use crate::base::rng::Rng;
 use crate::join::exit_current;
 use crate::primitive::{AtomicBool, Ordering::*};
-use crate::sched::wait::{self, Enlisted, Object, Outcome};
+use crate::sched::wait::{self, Enlisted, Object};
 use crate::sched::{enter, ready, Inside};
 use crate::sys::clock;
 use crate::task::wait_queue::{Claimed, Node};
@@ -144,20 +144,18 @@ unsafe fn choose(
     sort(cases, places);
     let found = Cell::new(None);
     let among = Among { cases, places, found: &found, enlisted: AtomicBool::new(false) };
-    if deadline == wait::NOWAIT {
+    if let Err(e) = wait::may_wait(i, deadline) {
         // SAFETY: the caller's promise.
-        return unsafe { among.try_all(i) }.ok_or(Error::Again);
+        return unsafe { among.try_all(i) }.ok_or(e);
     }
-    wait::may_wait(i, deadline)?;
-    // SAFETY: inside if a task.
+    // SAFETY: inside if a task. The waiter stands while the closure runs.
     let ended = unsafe {
         wait::wait(i, Reason::Select, deadline, &among, |waiter| {
-            found.set(Some((waiter.chosen.get() as usize, waiter.closed.get())));
+            let chosen = waiter.chosen.get() as usize;
+            found.set(Some((chosen, waiter.closed.get())));
+            among.leave_others(Some(chosen));
         })
     };
-    if let Ok(Outcome::Woken) = ended {
-        among.leave_others(found.get().map(|(n, _)| n));
-    }
     ended.map(|_| found.get().expect("a select that ended well has chosen"))
 }
 

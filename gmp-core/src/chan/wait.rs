@@ -53,8 +53,9 @@ impl Chan {
     #[inline(always)]
     unsafe fn run_from<const SENDS: bool>(&self, i: Option<Inside>, value: *mut u8, deadline: i64) -> Result<()> {
         let worth = if SENDS { self.can_send() } else { self.can_recv() };
-        // A try that must not wait decides under the lock: what it answers was so at one moment (§19.9).
-        if worth || deadline == wait::NOWAIT {
+        // Not worth while: it was so at one moment (§19.9). Of a buffered channel when the count was read, of an unbuffered one
+        // when the queue was; that it is closed never changes back.
+        if worth {
             // SAFETY: the caller's promise.
             match unsafe { self.try_now::<SENDS>(i, value) } {
                 Moved::Yes => return Ok(()),

@@ -100,7 +100,8 @@ pub fn is_cancelled(t: &Task) -> bool {
     t.cancelled.load(Relaxed) != 0 && t.is_cancelled() && !t.is_shielded()
 }
 
-/// Waits for `object`, in a task or a thread. `look` is called after the wait with what the claimer left.
+/// Waits for `object`, in a task or a thread. `look` is called after the wait with what the claimer left; the waiter stands no
+/// longer than that, so a wait for several leaves the others there.
 ///
 /// # Safety
 /// `object` is what the caller waits for; a task is inside, and is inside after (anew: `Inside::current`).

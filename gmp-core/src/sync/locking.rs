@@ -9,7 +9,7 @@
 //! Tried and dropped: see the end of `docs/DECISIONS.md`'s entry on the mutex.
 
 use super::mutex::{Mutex, Turn, GIVEN};
-use super::sema::{again, checkpoint, inside, side_of, wake, Place, Queued};
+use super::sema::{again, inside, is_asked, side_of, wake, Place, Queued};
 use crate::base::error::{Error, Result};
 use crate::primitive::spin_hint;
 use crate::sched::wait::{self, Outcome, FOREVER};
@@ -84,10 +84,13 @@ impl Mutex {
     /// Locks it. The order of what is looked at is that of every wait (`sched/wait.rs`).
     #[inline(always)]
     pub fn lock(&self, deadline: i64) -> Result<()> {
-        if self.try_lock() {
-            return Ok(());
+        if !self.try_lock() {
+            return self.lock_slowly(deadline);
         }
-        self.lock_slowly(deadline)
+        if is_asked() {
+            self.ask();
+        }
+        Ok(())
     }
 
     /// The same after it was tried.
@@ -157,7 +160,6 @@ impl Mutex {
     #[inline(always)]
     pub fn unlock(&self) -> Result<()> {
         if self.try_release() {
-            checkpoint();
             return Ok(());
         }
         self.unlock_slowly()

@@ -9,6 +9,7 @@
 //! | `WAITERS` | somebody is queued |
 //! | `WOKEN` | somebody who is awake will take it, or queue again: an unlock need wake nobody |
 //! | `STARVING` | an unlock gives it to the oldest waiter, who has waited for long |
+//! | `ASKED` | the unlock shall let others on the processor, who have waited for long: set by the holder |
 //!
 //! Always true:
 //!  - M1. Setting `HELD` where it was clear takes the mutex, whatever the other bits: newcomers may go before those who wait
@@ -33,6 +34,7 @@ const LOCK: u64 = 2;
 const WAITERS: u64 = 4;
 const WOKEN: u64 = 8;
 const STARVING: u64 = 16;
+const ASKED: u64 = 32;
 
 /// In a claimed node: the mutex is its waiter's.
 pub const GIVEN: u32 = 1;
@@ -74,7 +76,15 @@ impl Mutex {
         self.state.load(Relaxed) & STARVING != 0
     }
 
-    /// Gives it up if it is held and nobody is queued.
+    /// By the holder: its unlock takes the long way. (The short way of an unlock has no room for the question who waits for
+    /// the processor, that of a lock has: its answer comes while the step that takes the mutex is under way.)
+    #[cold]
+    #[inline(never)]
+    pub fn ask(&self) {
+        self.state.fetch_or(ASKED, Relaxed);
+    }
+
+    /// Gives it up if it is held and nothing else is to be done.
     #[inline(always)]
     #[must_use]
     pub fn try_release(&self) -> bool {
@@ -92,7 +102,7 @@ impl Mutex {
             }
             let nobody_to_wake = state & STARVING == 0 && (state & WOKEN != 0 || state & WAITERS == 0);
             let next = match state {
-                _ if nobody_to_wake => state & !HELD,
+                _ if nobody_to_wake => state & !(HELD | ASKED),
                 _ if state & LOCK == 0 => state | LOCK,
                 _ => {
                     pause.once();
@@ -118,10 +128,10 @@ impl Mutex {
             claimed.push(node);
         }
         match (node.is_some(), starving) {
-            (true, true) => self.unlock_queue(0, 0),
-            (true, false) => self.unlock_queue(HELD, WOKEN),
+            (true, true) => self.unlock_queue(ASKED, 0),
+            (true, false) => self.unlock_queue(HELD | ASKED, WOKEN),
             // Those in the queue have stopped waiting.
-            (false, _) => self.unlock_queue(HELD | STARVING, 0),
+            (false, _) => self.unlock_queue(HELD | STARVING | ASKED, 0),
         }
         claimed
     }

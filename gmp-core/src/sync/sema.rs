@@ -105,8 +105,8 @@ pub fn inside<R>(f: impl FnOnce(Option<Inside>) -> R) -> R {
 pub fn wake(claimed: Claimed) {
     if !claimed.is_empty() {
         wake_some(claimed);
-    } else {
-        checkpoint();
+    } else if is_asked() {
+        let_others();
     }
 }
 
@@ -119,18 +119,10 @@ pub fn is_asked() -> bool {
     !m.is_null() && unsafe { (*m).owner.requested() } != 0
 }
 
-/// Lets others go first who have waited for long. From a task or a thread that is outside.
-#[inline(always)]
-pub fn checkpoint() {
-    if is_asked() {
-        let_others();
-    }
-}
-
-/// The same after it was asked.
+/// Lets them go first.
 #[cold]
 #[inline(never)]
-pub fn let_others() {
+fn let_others() {
     // The slow way of `enter` does what is requested.
     inside(|_| ());
 }

@@ -121,7 +121,8 @@ fn the_end_of_a_runtime_may_meet_a_stop_and_a_reset() {
     let mut rng = Rng::new(5);
     let next = runtime();
     for _ in 0..300 {
-        let mut timers: Vec<Timer> = (0..TIMERS).map(|n| if n % 2 == 0 { func() } else { Timer::ticker().unwrap() }).collect();
+        let mut timers: Vec<Timer> =
+            (0..TIMERS).map(|n| if n % 2 == 0 { func() } else { Timer::ticker().unwrap() }).collect();
         let s = runtime();
         for timer in &timers {
             timer.reset(None, &s, HOUR).unwrap();
