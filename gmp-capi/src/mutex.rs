@@ -6,7 +6,7 @@ use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
 use gmp_core::sync::mutex::Mutex;
-use gmp_core::sync::sema::is_asked;
+use gmp_core::sync::sema::{checkpoint, is_asked};
 use std::ffi::c_int;
 
 /// A mutex. All-zero is unlocked and ready to use: no init, no destroy. It must not be moved or copied while in use. It
@@ -71,10 +71,11 @@ pub unsafe extern "C" fn gmp_mutex_trylock(m: *mut gmp_mutex_t) -> c_int {
     }
     // SAFETY: the caller's mutex.
     if unsafe { (*m.cast::<Mutex>()).try_lock() } {
-        GMP_OK
-    } else {
-        GMP_EAGAIN
+        return GMP_OK;
     }
+    // Who tries in a loop comes by nowhere else.
+    checkpoint();
+    GMP_EAGAIN
 }
 
 /// Unlocks the mutex, and wakes who is next if somebody waits.

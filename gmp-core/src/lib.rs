@@ -58,7 +58,6 @@ pub mod global;
 pub mod group;
 #[cfg(not(loom))]
 pub mod inspect;
-#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "records are handed over, not borrowed")]
 pub mod join;
 #[cfg(not(loom))]
@@ -78,7 +77,6 @@ pub mod runtime;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "records are handed over, stacks are switched")]
 pub mod sched;
-#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "waiters lie on the stacks of their tasks")]
 pub mod source;
 #[cfg(not(loom))]
@@ -101,39 +99,23 @@ pub mod task_api;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "parks with a commit")]
 pub mod time;
-#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "records lie in heaps, which have references to them")]
 pub mod timer;
 
 #[cfg(loom)]
-pub mod machine {
-    //! Under loom only the ownership protocol.
-    pub mod owner;
-}
+#[path = "model/around/machine.rs"]
+pub mod machine;
 #[cfg(loom)]
 pub mod model;
 #[cfg(loom)]
-pub mod sched {
-    //! Under loom only the idle protocol.
-    pub mod idle;
-}
+#[path = "model/around/sched.rs"]
+pub mod sched;
 #[cfg(loom)]
-#[path = "model/sys.rs"]
+#[path = "model/around/sys.rs"]
 pub mod sys;
 #[cfg(loom)]
-pub mod task {
-    //! Under loom only the protocols of a task; its record is a name.
-    pub mod handle;
-    pub mod join;
-    pub mod state;
-    pub mod wait_queue;
-    pub mod wait_word;
-    pub mod waiter;
-
-    /// Nobody looks into it.
-    #[derive(Debug)]
-    pub struct Task;
-}
+#[path = "model/around/task.rs"]
+pub mod task;
 
 pub use base::error::{Error, Result};
 #[cfg(not(loom))]

@@ -127,7 +127,7 @@ static void select_parking(void *arg) {
 
 static void select_ready(void *arg) {
     (void)arg;
-    grows_by_nothing(selects_that_need_not_park, 100000, 0);
+    grows_by_nothing(selects_that_need_not_park, 100000, 10);
 }
 
 static void select_timing_out(void *arg) {
@@ -238,4 +238,32 @@ static void channels(int calls) {
 SCENARIO(freed_channels_give_their_memory_back) {
     check_start(2);
     grows_by_nothing(channels, 5000, 1000000);
+}
+
+static atomic_int begun;
+
+static void *time_out_without_reference(void *arg) {
+    atomic_fetch_add(&begun, 1);
+    CHECK_CODE(gmp_chan_recv((gmp_chan_t *)arg, NULL, gmp_after_ns(20 * MS)), GMP_ETIMEDOUT);
+    return NULL;
+}
+
+/* The last who waits is the last who has it. */
+static void channels_with_waiters(int calls) {
+    for (int i = 0; i < calls; i += 100) {
+        gmp_chan_t *mine[100];
+        atomic_store(&begun, 0);
+        for (int k = 0; k < 100; k++) {
+            CHECK_OK(gmp_chan_new(30000, 1, &mine[k]));
+            CHECK_OK(gmp_spawn(time_out_without_reference, mine[k], NULL, NULL));
+        }
+        while (atomic_load(&begun) != 100 || check_stats().tasks_parked != gmp_num_tasks()) CHECK_OK(gmp_sleep(20000));
+        for (int k = 0; k < 100; k++) gmp_chan_free(mine[k]);
+        CHECK_IDLE();
+    }
+}
+
+SCENARIO(channels_freed_under_their_waiters_give_their_memory_back) {
+    check_start(2);
+    grows_by_nothing(channels_with_waiters, 2000, 1000000);
 }

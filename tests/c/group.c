@@ -195,17 +195,27 @@ static int told_at_once(void *arg) {
     return end(-1);
 }
 
+static int fail_and_tell(void *arg) {
+    begin();
+    *(gmp_ctx_t **)arg = gmp_ctx_ref(gmp_ctx_current());
+    return end(-7000);
+}
+
 static void go_after_the_failure(void *arg) {
     gmp_group_t *g = new_group(NULL);
+    gmp_ctx_t *of_the_group = NULL;
     atomic_int told = 0;
     (void)arg;
-    CHECK_OK(gmp_group_go(g, give, (void *)(intptr_t)-7000));
-    gmp_time_t limit = SOON();
-    while (gmp_num_tasks() > (gmp_self_id() != 0) && gmp_now() < limit) gmp_yield();
+    CHECK_OK(gmp_group_go(g, fail_and_tell, &of_the_group));
+    while (atomic_load(&ended) == 0) gmp_yield();
+    CHECK_CODE(gmp_chan_recv(gmp_ctx_done(of_the_group), NULL, SOON()), GMP_ECLOSED);
     for (int i = 0; i < 10; i++) CHECK_OK(gmp_group_go(g, told_at_once, &told));
     CHECK_CODE(gmp_group_wait(g, SOON()), -7000);
     CHECK_EQ(atomic_load(&told), 10);
     nobody_is_left();
+    gmp_ctx_free(of_the_group);
+    atomic_store(&ended, 0);
+    atomic_store(&started, 0);
 }
 
 SCENARIO(task_started_after_the_failure_runs_cancelled) { as_thread_and_as_task(go_after_the_failure); }
@@ -240,11 +250,15 @@ SCENARIO(wait_that_timed_out_keeps_the_group) { as_thread_and_as_task(wait_in_pi
 
 static void past_deadline_of_ended_tasks(void *arg) {
     gmp_group_t *g = new_group(NULL);
+    gmp_time_t limit = SOON();
+    int code;
     (void)arg;
     CHECK_OK(gmp_group_go(g, give, (void *)(intptr_t)-9));
-    gmp_time_t limit = SOON();
-    while ((gmp_num_tasks() > (gmp_self_id() != 0) || atomic_load(&started) == 0) && gmp_now() < limit) gmp_yield();
-    CHECK_CODE(gmp_group_wait(g, gmp_now() - 1), -9); /* nothing to wait for: the deadline does not count */
+    do { /* once it has ended there is nothing to wait for, and the deadline does not count */
+        gmp_yield();
+        code = gmp_group_wait(g, limit - 3600 * SECOND);
+    } while (code == GMP_ETIMEDOUT && gmp_now() < limit);
+    CHECK_CODE(code, -9);
 }
 
 SCENARIO(deadline_does_not_count_when_all_have_ended) { as_thread_and_as_task(past_deadline_of_ended_tasks); }
@@ -308,27 +322,45 @@ static void end_of_the_parent(void *arg) {
 SCENARIO(end_of_the_parent_context_cancels_all) { as_thread_and_as_task(end_of_the_parent); }
 
 /* ------------------------------------------------------------ the waiter is cancelled */
+/* Ends when the gate is open, so that its end does not come before its waiter is told. */
+static int wait_long_and_at_gate(void *arg) {
+    begin();
+    CHECK_CODE(gmp_sleep(3600 * SECOND), GMP_ECANCELED);
+    CHECK_EQ(gmp_shield(1), 0);
+    CHECK_OK(gmp_wg_wait(&gate, GMP_FOREVER));
+    return end(arg != NULL);
+}
+
 static void *wait_for_a_group(void *arg) {
     gmp_group_t *g = new_group(NULL);
-    for (int i = 0; i < 20; i++) CHECK_OK(gmp_group_go(g, wait_long, NULL));
-    CHECK_CODE(gmp_group_wait(g, arg ? SOON() : GMP_FOREVER), GMP_ECANCELED);
+    for (int i = 0; i < 20; i++) CHECK_OK(gmp_group_go(g, wait_long_and_at_gate, NULL));
+    int code = gmp_group_wait(g, arg ? SOON() : GMP_FOREVER);
     nobody_is_left(); /* it has waited for them all the same */
-    return arg;
+    return (void *)(intptr_t)code;
 }
+
+enum { PARKED_BY_TASK, PARKED_BY_CONTEXT, EARLY_BY_TASK, BY_DEADLINE, WAYS };
 
 SCENARIO(cancelled_waiter_cancels_its_group_and_waits_for_it) {
     check_start(2);
-    for (int round = 0; round < 40; round++) {
-        gmp_ctx_t *ctx = new_ctx(round % 4 == 3 ? gmp_after_ns(MS) : GMP_FOREVER);
+    for (int round = 0; round < 20 * WAYS; round++) {
+        int way = round % WAYS;
+        gmp_ctx_t *ctx = new_ctx(way == BY_DEADLINE ? gmp_after_ns(MS) : GMP_FOREVER);
         gmp_task_t *task;
         gmp_spawn_opts_t opts;
+        void *result = NULL;
         CHECK_OK(gmp_spawn_opts_init(&opts, sizeof opts));
-        opts.ctx = round % 4 == 0 ? NULL : ctx;
+        opts.ctx = way == PARKED_BY_TASK ? NULL : ctx;
+        int parked = way == PARKED_BY_TASK || way == PARKED_BY_CONTEXT;
+        if (parked) CHECK_OK(gmp_wg_add(&gate, 1));
         CHECK_OK(gmp_spawn(wait_for_a_group, round % 8 < 4 ? NULL : &gate, &opts, &task));
-        if (round % 4 < 2) wait_parked(21);
-        if (round % 2 == 0) CHECK_OK(gmp_task_cancel(task)); /* 2: maybe before the wait, or the start */
-        if (round % 4 == 1) CHECK_OK(gmp_ctx_cancel(ctx));
-        CHECK_OK(gmp_join(task, SOON(), NULL));
+        if (parked) wait_parked(21);
+        if (way == PARKED_BY_TASK || way == EARLY_BY_TASK) CHECK_OK(gmp_task_cancel(task));
+        if (way == PARKED_BY_CONTEXT) CHECK_OK(gmp_ctx_cancel(ctx));
+        if (parked) CHECK_OK(gmp_wg_done(&gate));
+        CHECK_OK(gmp_join(task, SOON(), &result));
+        /* With the gate open they may all have ended before the waiter would wait, or is told. */
+        if (parked || result != NULL) CHECK_CODE((int)(intptr_t)result, GMP_ECANCELED);
         CHECK_IDLE();
         gmp_ctx_free(ctx);
         no_timer_is_left();

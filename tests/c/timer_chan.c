@@ -81,6 +81,28 @@ SCENARIO(value_is_the_time_that_was_due) {
     CHECK_EQ(check_stats().timers_pending, 0);
 }
 
+/* No machine has looked at the timer since it was due, but the receiver does (§23.8). */
+static void come_late_and_first(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        gmp_timer_t *timer = NULL;
+        struct span due = set(&timer, MS, 0);
+        spin_for(3 * MS);
+        if (i % 2) {
+            value_is_due(timer, due, GMP_NOWAIT);
+        } else {
+            CHECK_CODE(gmp_timer_stop(timer), 1);
+        }
+        nothing_comes(timer);
+        gmp_timer_free(timer);
+    }
+}
+
+SCENARIO(due_value_is_there_although_nobody_has_looked) {
+    gmp_max_procs(1);
+    CHECK_OK(gmp_run(come_late_and_first, NULL));
+}
+
 static void past_times(void *arg) {
     static const int64_t after[] = {0, -1, -SECOND, INT64_MIN};
     (void)arg;

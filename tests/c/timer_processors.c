@@ -109,10 +109,10 @@ static void earlier_on_an_idle_machine(void *arg) {
     CHECK_OK(gmp_timer_func(HOUR, count, NULL, &hour));
     for (int i = 0; i < 100; i++) {
         int before = atomic_load(&fired);
-        if (i % 10 == 0) usleep(2000); /* so that machines do go to sleep */
+        if (i % 10 == 0) CHECK_OK(gmp_sleep(2 * MS)); /* so that machines do go to sleep */
         if (i % 2) CHECK_CODE(gmp_timer_stop(hour), 1);
         CHECK_CODE(gmp_timer_reset(hour, i % 4 * 300000), i % 2 == 0);
-        UNTIL(atomic_load(&fired) == before + 1, usleep(50));
+        UNTIL(atomic_load(&fired) == before + 1, CHECK_OK(gmp_sleep(50000)));
         CHECK_CODE(gmp_timer_reset(hour, HOUR), 0);
     }
     gmp_timer_free(hour);
@@ -144,7 +144,7 @@ SCENARIO(reset_to_earlier_is_not_lost_among_many) {
 }
 
 static void *take_value(void *arg) {
-    CHECK_OK(gmp_chan_recv(gmp_timer_channel((gmp_timer_t *)arg), NULL, SOON()));
+    CHECK_OK(gmp_chan_recv(gmp_timer_channel((gmp_timer_t *)arg), NULL, GMP_FOREVER)); /* no timer of its own */
     return NULL;
 }
 

@@ -99,6 +99,30 @@ SCENARIO(slow_reader_sees_one_stale_tick_then_aligned_ones) {
     CHECK_EQ(check_stats().timers_pending, 0);
 }
 
+/* No machine has looked at the ticker meanwhile: it is the same. */
+static void compute_and_read(void *arg) {
+    enum { PERIOD = 1000000 };
+    gmp_timer_t *t = every(PERIOD);
+    gmp_time_t first = tick(t);
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        gmp_time_t stale, came, next;
+        spin_for(3 * PERIOD + PERIOD / 2);
+        came = gmp_now();
+        CHECK_OK(gmp_chan_recv(gmp_timer_channel(t), &stale, GMP_NOWAIT));
+        CHECK(stale <= came);
+        next = tick(t);
+        CHECK(next > came);
+        CHECK_EQ((next - first) % PERIOD, 0);
+    }
+    gmp_timer_free(t);
+}
+
+SCENARIO(reader_that_computed_sees_one_stale_tick) {
+    gmp_max_procs(1);
+    CHECK_OK(gmp_run(compute_and_read, NULL));
+}
+
 SCENARIO(late_reader_finds_one_tick_not_many) {
     enum { PERIOD = 1000000 };
     for (int i = 0; i < 5; i++) {

@@ -41,7 +41,7 @@ fn maxprocs_prints_both_times() {
 fn sieve_prints_the_primes() {
     let text = output(Command::new(example("sieve", &[])).arg("200"));
     let printed: Vec<u32> = text.lines().map(|line| line.parse().expect("a number")).collect();
-    let prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     assert_eq!(printed, (2..).filter(prime).take(200).collect::<Vec<u32>>());
 }
 

@@ -61,5 +61,5 @@ fn programs_and_their_output_are_found() {
     assert_eq!(found.len(), 2);
     assert_eq!((found[0].line, found[0].program.as_str()), (3, "int a;\n"));
     assert_eq!(found[0].prints.as_deref(), Some("one\ntwo\n"));
-    assert_eq!((found[1].line, found[1].prints.as_deref()), (15, None));
+    assert_eq!((found[1].line, found[1].prints.as_deref()), (16, None));
 }

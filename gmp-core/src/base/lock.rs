@@ -7,7 +7,11 @@
 //! Blocks: spins for about a microsecond, then gives the CPU away until the holder has run.
 //! Tried and dropped: `parking_lot`'s raw mutex (its unlock is a second atomic step, 5 ns of 40 in a channel's hand-over,
 //! and it may still look for sleepers when the next holder frees the memory).
+//!
+//! Model: `model/lock.rs`, breaking switch `LockLooksAgain`.
 
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{spin_hint, yield_thread, AtomicU32, Ordering::*};
 
 const SPINS: u32 = 64;
@@ -53,6 +57,10 @@ impl Lock {
     #[inline(always)]
     pub fn unlock(&self) {
         self.0.store(0, Release);
+        #[cfg(loom)]
+        if Break::LockLooksAgain.is_on() {
+            self.is_locked();
+        }
     }
 
     /// True while somebody holds it.
@@ -82,13 +90,11 @@ impl Pause {
 }
 
 #[cfg(loom)]
-impl Lock {
+impl Drop for Lock {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut Lock) {
-        // SAFETY: the caller's promise.
-        unsafe { (*this).0.with_mut(|_| ()) };
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
     }
 }

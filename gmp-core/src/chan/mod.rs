@@ -16,21 +16,20 @@
 //! Called by: any task or thread. Blocks: `send`, `recv`, `select`; the lock for the time of a copy.
 //! Model: `model/chan.rs`, breaking switch `ChanUnlockedCheck`.
 
-mod transfer;
-#[cfg(not(loom))]
-pub mod wait;
-
-#[cfg(not(loom))]
 pub mod select;
+mod transfer;
+pub mod wait;
 
 use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicBool, AtomicUsize, Cell, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use std::alloc::{alloc, dealloc, Layout};
 use std::ptr::NonNull;
 
-pub use transfer::Moved;
+pub use transfer::{Moved, Source};
 
 /// The largest element (§19: Go's bound).
 pub const MAX_ELEM: usize = 65_535;
@@ -70,8 +69,9 @@ unsafe impl Send for Chan {}
 
 const HEADER: usize = std::mem::size_of::<Chan>().next_multiple_of(16);
 
-fn layout(elem: usize, capacity: usize) -> Option<Layout> {
-    let buffer = elem.checked_mul(capacity)?;
+fn layout(elem: usize, capacity: usize, kind: Kind) -> Option<Layout> {
+    let behind = if kind == Kind::Timer { std::mem::size_of::<Source>() } else { 0 };
+    let buffer = elem.checked_mul(capacity)?.checked_add(behind)?;
     Layout::from_size_align(HEADER.checked_add(buffer)?, 16).ok()
 }
 
@@ -82,9 +82,12 @@ impl Chan {
         Chan::with_kind(elem, capacity, Kind::Plain)
     }
 
-    /// A timer's.
+    /// A timer's, which receives look at `source` before.
     pub fn for_timer() -> Result<NonNull<Chan>> {
-        Chan::with_kind(std::mem::size_of::<i64>(), 1, Kind::Timer)
+        let at = Chan::with_kind(std::mem::size_of::<i64>(), 1, Kind::Timer)?;
+        // SAFETY: just made.
+        unsafe { at.as_ref().set_source(None) };
+        Ok(at)
     }
 
     /// A context's: closed when it ends.
@@ -96,7 +99,7 @@ impl Chan {
         if elem > MAX_ELEM {
             return Err(Error::Invalid);
         }
-        let layout = layout(elem, capacity).ok_or(Error::Invalid)?;
+        let layout = layout(elem, capacity, kind).ok_or(Error::Invalid)?;
         // SAFETY: the layout is not zero-sized.
         let at = NonNull::new(unsafe { alloc(layout) } as *mut Chan).ok_or(Error::NoMemory)?;
         // SAFETY: freshly allocated, with room for the header.
@@ -178,10 +181,24 @@ impl Chan {
         // SAFETY: with the lock held it is there; without references and waiters nobody else can come.
         unsafe {
             let c = &*this;
+            #[cfg(loom)]
+            if Break::ChanFreeUnasked.is_on() && c.refs.load(Acquire) == 0 {
+                return c.given_back();
+            }
             if c.refs.load(Acquire) != 0 || !c.receivers.is_empty() || !c.senders.is_empty() {
                 return c.lock.unlock();
             }
-            let layout = layout(c.elem_size(), c.capacity).expect("checked when it was made");
+            #[cfg(loom)]
+            return c.given_back();
+            #[cfg(not(loom))]
+            Chan::free_memory(this);
+        }
+    }
+
+    unsafe fn free_memory(this: *const Chan) {
+        // SAFETY: the caller is the last.
+        unsafe {
+            let layout = layout((*this).elem_size(), (*this).capacity, (*this).kind).expect("checked when it was made");
             dealloc(this as *mut u8, layout);
         }
     }
@@ -227,6 +244,37 @@ fn tell_closed(node: &Node, claimed: &mut Claimed) {
     waiter.chosen.set(node.tag.get());
     waiter.closed.set(true);
     claimed.push(node);
+}
+
+#[cfg(loom)]
+impl Chan {
+    const GONE: usize = usize::MAX;
+
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports. The
+    /// memory stays for those that come later; the model frees it.
+    unsafe fn given_back(&self) {
+        // SAFETY: no reference is used during the call.
+        unsafe {
+            let this = self as *const Chan as *mut Chan;
+            (*this).refs.with_mut(|refs| assert_eq!(std::mem::replace(refs, Chan::GONE), 0, "freed once, by the last"));
+            (*this).count.with_mut(|_| ());
+            (*this).head.set(0);
+            std::ptr::drop_in_place(this);
+        }
+    }
+
+    /// At the end of a model: True when it was given back. Its memory goes.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    pub unsafe fn end(this: NonNull<Chan>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let gone = this.as_ref().refs.load(Relaxed) == Chan::GONE;
+            Chan::free_memory(this.as_ptr());
+            gone
+        }
+    }
 }
 
 /// A reference to a channel.

@@ -19,6 +19,8 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 use crate::base::rng::Rng;
 use crate::join::exit_current;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicBool, Ordering::*};
 use crate::sched::wait::{self, Enlisted, Object};
 use crate::sched::{enter, ready, Inside};
@@ -27,6 +29,7 @@ use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
 use crate::task::Reason;
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ptr::null;
 
 /// The most cases (§20.1).
@@ -53,17 +56,17 @@ pub struct Case {
     pub value: *mut u8,
 }
 
-/// What a select needs to remember of a case while it goes on.
+/// What a select needs for a case when it has to look at all channels at once.
 struct Place {
-    /// Cases in the random order, and by the address of their channels.
-    drawn: u32,
+    /// The case that is this one in the order of the channels' addresses.
     sorted: u32,
+    /// This case's own.
     node: Cell<Node>,
 }
 
 impl Place {
     fn new(n: usize) -> Place {
-        Place { drawn: n as u32, sorted: n as u32, node: Cell::new(Node::new(null(), 0, 0)) }
+        Place { sorted: n as u32, node: Cell::new(Node::new(null(), 0, 0)) }
     }
 }
 
@@ -87,9 +90,10 @@ pub unsafe fn select(cases: &mut [Case], deadline: i64) -> Result<usize> {
     }
     let i = enter::enter();
     let result = if cases.len() <= SMALL {
-        let mut places: [Place; SMALL] = std::array::from_fn(Place::new);
+        let mut drawn = [0, 1, 2, 3, 4, 5, 6, 7];
+        let mut places = [const { MaybeUninit::uninit() }; SMALL];
         // SAFETY: the caller's promise.
-        unsafe { choose(i, cases, &mut places[..cases.len()], deadline) }
+        unsafe { choose(i, cases, &mut drawn[..cases.len()], &mut places[..cases.len()], deadline) }
     } else {
         // SAFETY: as above.
         unsafe { choose_among_many(i, cases, deadline) }
@@ -104,11 +108,15 @@ pub unsafe fn select(cases: &mut [Case], deadline: i64) -> Result<usize> {
 
 #[cold]
 unsafe fn choose_among_many(i: Option<Inside>, cases: &[Case], deadline: i64) -> Result<(usize, bool)> {
-    let mut places = Vec::new();
+    let (mut drawn, mut places) = (Vec::new(), Vec::new());
+    drawn.try_reserve_exact(cases.len()).map_err(|_| Error::NoMemory)?;
     places.try_reserve_exact(cases.len()).map_err(|_| Error::NoMemory)?;
-    places.extend((0..cases.len()).map(Place::new));
-    // SAFETY: the caller's promise.
-    unsafe { choose(i, cases, &mut places, deadline) }
+    drawn.extend(0..cases.len() as u32);
+    // SAFETY: the caller's promise. What is not initialised is of a type for which that is fine.
+    unsafe {
+        places.set_len(cases.len());
+        choose(i, cases, &mut drawn, &mut places, deadline)
+    }
 }
 
 /// The chosen case, and whether its channel was closed.
@@ -116,13 +124,13 @@ unsafe fn choose_among_many(i: Option<Inside>, cases: &[Case], deadline: i64) ->
 unsafe fn choose(
     i: Option<Inside>,
     cases: &[Case],
-    places: &mut [Place],
+    drawn: &mut [u32],
+    places: &mut [MaybeUninit<Place>],
     deadline: i64,
 ) -> Result<(usize, bool)> {
-    draw(i, places);
-    for place in places.iter() {
-        let n = place.drawn as usize;
-        let case = &cases[n];
+    draw(i, drawn);
+    for &n in drawn.iter() {
+        let case = &cases[n as usize];
         // SAFETY: the caller's channels.
         let Some(chan) = (unsafe { case.chan.as_ref() }) else { continue };
         let sends = case.op == SEND;
@@ -138,12 +146,29 @@ unsafe fn choose(
             }
         };
         if moved != Moved::No {
-            return Ok((n, moved == Moved::Closed));
+            return Ok((n as usize, moved == Moved::Closed));
         }
     }
+    // SAFETY: the caller's promise.
+    unsafe { choose_slowly(i, cases, drawn, places, deadline) }
+}
+
+#[inline(never)]
+unsafe fn choose_slowly(
+    i: Option<Inside>,
+    cases: &[Case],
+    drawn: &[u32],
+    places: &mut [MaybeUninit<Place>],
+    deadline: i64,
+) -> Result<(usize, bool)> {
+    for (n, place) in places.iter_mut().enumerate() {
+        place.write(Place::new(n));
+    }
+    // SAFETY: written just now; the layout is the same.
+    let places = unsafe { &mut *(places as *mut [MaybeUninit<Place>] as *mut [Place]) };
     sort(cases, places);
     let found = Cell::new(None);
-    let among = Among { cases, places, found: &found, enlisted: AtomicBool::new(false) };
+    let among = Among { cases, drawn, places, found: &found, enlisted: AtomicBool::new(false) };
     if let Err(e) = wait::may_wait(i, deadline) {
         // SAFETY: the caller's promise.
         return unsafe { among.try_all(i) }.ok_or(e);
@@ -161,21 +186,21 @@ unsafe fn choose(
 
 /// A fresh random order (Fisher and Yates).
 #[inline(always)]
-fn draw(i: Option<Inside>, places: &mut [Place]) {
+fn draw(i: Option<Inside>, drawn: &mut [u32]) {
+    if drawn.len() < 2 {
+        return;
+    }
     let mut own;
     let rng = match i {
         // SAFETY: the generator belongs to the processor, which is ours while inside.
         Some(i) => unsafe { &mut *i.p().rng.get() },
         None => {
-            own = Rng::new(clock::now() as u64 ^ places.as_ptr() as u64);
+            own = Rng::new(clock::now() as u64 ^ drawn.as_ptr() as u64);
             &mut own
         }
     };
-    for k in (1..places.len()).rev() {
-        let other = rng.below(k as u32 + 1) as usize;
-        let drawn = places[k].drawn;
-        places[k].drawn = places[other].drawn;
-        places[other].drawn = drawn;
+    for k in (1..drawn.len()).rev() {
+        drawn.swap(k, rng.below(k as u32 + 1) as usize);
     }
 }
 
@@ -195,12 +220,14 @@ fn sort(cases: &[Case], places: &mut [Place]) {
         }
         return;
     }
-    // The drawn numbers move along: a random order stays one.
+    // The nodes move along, but they are not in use yet.
     places.sort_unstable_by_key(|place| key(place.sorted));
 }
 
 struct Among<'a> {
     cases: &'a [Case],
+    /// The random order.
+    drawn: &'a [u32],
     places: &'a [Place],
     found: &'a Cell<Option<(usize, bool)>>,
     enlisted: AtomicBool,
@@ -224,9 +251,8 @@ impl Among<'_> {
 
     /// With all locked: takes the first ready case in the random order.
     unsafe fn take_ready(&self, claimed: &mut Claimed) -> Option<(usize, bool)> {
-        self.places.iter().find_map(|place| {
-            let n = place.drawn as usize;
-            let case = &self.cases[n];
+        self.drawn.iter().find_map(|&n| {
+            let case = &self.cases[n as usize];
             // SAFETY: the caller's channels, locked, and its memory for values.
             let moved = unsafe {
                 let chan = case.chan.as_ref()?;
@@ -236,7 +262,7 @@ impl Among<'_> {
                     chan.try_locked::<false>(case.value, claimed)
                 }
             };
-            (moved != Moved::No).then_some((n, moved == Moved::Closed))
+            (moved != Moved::No).then_some((n as usize, moved == Moved::Closed))
         })
     }
 
@@ -255,6 +281,10 @@ impl Among<'_> {
     /// After the wait: takes the nodes out that nobody has taken out.
     fn leave_others(&self, chosen: Option<usize>) {
         let mut pause = Pause::new();
+        #[cfg(loom)]
+        if Break::SelectNotEnlisted.is_on() {
+            self.enlisted.store(true, Relaxed);
+        }
         while !self.enlisted.load(Acquire) {
             pause.once();
         }
@@ -275,6 +305,8 @@ impl Among<'_> {
 
 // SAFETY: armed with all channels locked, right before the unlocks.
 unsafe impl Object for Among<'_> {
+    const ONE: bool = false;
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         let mut claimed = Claimed::none();
         self.channels().for_each(|chan| chan.lock.lock());

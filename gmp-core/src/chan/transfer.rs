@@ -5,7 +5,7 @@
 //! Always true: a value that moved has moved once: out of the sender's memory when the send is complete, into the
 //! receiver's before it is woken.
 
-use super::Chan;
+use super::{Chan, Kind};
 use crate::primitive::Ordering::Relaxed;
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
@@ -21,6 +21,14 @@ pub enum Moved {
     No,
 }
 
+/// Where a timer's channel finds its timer. Behind the one place of its buffer, under the lock.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Called with the lock held: puts a value that is due into the buffer.
+    pub look: unsafe fn(timer: *const ()),
+    pub timer: *const (),
+}
+
 impl Chan {
     /// Whether a send could do without waiting, as far as one sees without the lock.
     #[inline(always)]
@@ -31,7 +39,8 @@ impl Chan {
     /// The same of a receive.
     #[inline(always)]
     pub fn can_recv(&self) -> bool {
-        self.count.load(Relaxed) > 0 || !self.senders.is_empty() || self.closed.load(Relaxed)
+        let there = self.count.load(Relaxed) > 0 || !self.senders.is_empty() || self.closed.load(Relaxed);
+        there || self.kind == Kind::Timer
     }
 
     /// With the lock held: sends if that needs no waiting. A receiver that got the value is to be woken.
@@ -67,6 +76,9 @@ impl Chan {
     /// The lock is held; `out` is writable for an element, or null.
     #[inline(always)]
     pub(super) unsafe fn try_recv(&self, out: *mut u8, claimed: &mut Claimed) -> Moved {
+        if self.kind == Kind::Timer {
+            self.look_at_timer();
+        }
         let count = self.count.load(Relaxed);
         if count > 0 {
             let head = self.head.get();
@@ -114,6 +126,30 @@ impl Chan {
     /// With the lock held, a timer's: takes back what nobody has received. True: there was something.
     pub fn take_back(&self) -> bool {
         self.count.swap(0, Relaxed) > 0
+    }
+
+    /// With the lock held, a timer's: what receives look at from now on.
+    ///
+    /// # Safety
+    /// The lock is held, or nobody else knows the channel. `source.timer` is valid until another source is set.
+    pub unsafe fn set_source(&self, source: Option<Source>) {
+        // SAFETY: this kind of channel has room for it.
+        unsafe { self.place(self.capacity).cast::<Option<Source>>().write(source) };
+    }
+
+    /// A receive finds what is due, although no machine has come to fire the timer yet (§23.8). While others wait, they are
+    /// first, and have the machine to wait for.
+    #[cold]
+    fn look_at_timer(&self) {
+        if !self.receivers.is_empty() {
+            return;
+        }
+        // SAFETY: a timer's: it has a source, valid until another is set.
+        unsafe {
+            if let Some(source) = *self.place(self.capacity).cast::<Option<Source>>() {
+                (source.look)(source.timer);
+            }
+        }
     }
 
     /// The lock, for a timer, whose state it guards too.

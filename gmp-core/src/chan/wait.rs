@@ -7,13 +7,15 @@
 use super::{Chan, Moved};
 use crate::base::error::{Error, Result};
 use crate::join::exit_current;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::sched::wait::{self, Enlisted, Object, Outcome};
 use crate::sched::{enter, ready, Inside};
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
 use crate::task::Reason;
-use std::cell::Cell;
-use std::ptr::null;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 
 impl Chan {
     /// Sends an element. `Closed`: nothing was sent. For [`wait::NOWAIT`]: `Again`.
@@ -97,7 +99,8 @@ impl Chan {
 
     #[inline(never)]
     unsafe fn wait_for<const SENDS: bool>(&self, i: Option<Inside>, value: *mut u8, deadline: i64) -> Result<()> {
-        let turn = Turn::<SENDS> { chan: self, value, node: Cell::new(Node::new(null(), 0, 0)), closed: Cell::new(false) };
+        let node = UnsafeCell::new(MaybeUninit::uninit());
+        let turn = Turn::<SENDS> { chan: self, value, node, closed: Cell::new(false) };
         let reason = if SENDS { Reason::ChanSend } else { Reason::ChanRecv };
         // SAFETY: inside if a task.
         let ended = unsafe { wait::wait(i, reason, deadline, &turn, |waiter| turn.closed.set(waiter.closed.get())) };
@@ -129,7 +132,8 @@ impl Chan {
 struct Turn<'a, const SENDS: bool> {
     chan: &'a Chan,
     value: *mut u8,
-    node: Cell<Node>,
+    /// Written when it is put in.
+    node: UnsafeCell<MaybeUninit<Node>>,
     closed: Cell<bool>,
 }
 
@@ -140,8 +144,12 @@ unsafe impl<const SENDS: bool> Object for Turn<'_, SENDS> {
         let chan = self.chan;
         let mut claimed = Claimed::none();
         chan.lock.lock();
+        #[cfg(loom)]
+        let looks = !Break::ChanUnlockedCheck.is_on();
+        #[cfg(not(loom))]
+        let looks = true;
         // SAFETY: locked; the caller of send or receive keeps its memory.
-        let moved = unsafe { chan.try_locked::<SENDS>(self.value, &mut claimed) };
+        let moved = if looks { unsafe { chan.try_locked::<SENDS>(self.value, &mut claimed) } } else { Moved::No };
         if moved != Moved::No {
             self.closed.set(moved == Moved::Closed);
             chan.lock.unlock();
@@ -149,9 +157,8 @@ unsafe impl<const SENDS: bool> Object for Turn<'_, SENDS> {
             unsafe { ready::finish_all(inside(waiter), claimed) };
             return Enlisted::Done;
         }
-        self.node.set(Node::new(waiter, self.value as usize, 0));
-        // SAFETY: the cell stays as long as the wait.
-        let node = unsafe { &*self.node.as_ptr() };
+        // SAFETY: ours alone until it is in the queue, and there as long as the wait.
+        let node: &Node = unsafe { (*self.node.get()).write(Node::new(waiter, self.value as usize, 0)) };
         let queue = if SENDS { &chan.senders } else { &chan.receivers };
         queue.push(node);
         let armed = waiter.arm();
@@ -168,7 +175,7 @@ unsafe impl<const SENDS: bool> Object for Turn<'_, SENDS> {
 
     unsafe fn leave(&self, _waiter: &Waiter) {
         // SAFETY: our own node, whose wait has ended.
-        unsafe { Chan::leave(self.chan, &*self.node.as_ptr(), SENDS) };
+        unsafe { Chan::leave(self.chan, (*self.node.get()).assume_init_ref(), SENDS) };
     }
 }
 

@@ -4,8 +4,8 @@
 //! made for it alone (its *own*) when it makes contexts below it, or is cancelled.
 //!
 //! Always true:
-//!  - A task with a context is in that context's list from before it is visible until it has ended: so it is marked when the
-//!    context ends, or born marked.
+//!  - A task with a context is in that context's list from before it is visible until it has ended (in its own context's from
+//!    when that is made): so it is marked when the context ends, or born marked.
 //!  - Of "the own context is published, then the mark is looked at" (the task) and "the mark is set, then the own context is
 //!    looked for" (its canceller), one sees the other: both with `SeqCst` fences.
 
@@ -17,6 +17,7 @@ use crate::sched::{cancel, enter, Shared};
 use crate::task::extra::{Extra, Member, MemberHooks};
 use crate::task::Task;
 use std::ffi::c_void;
+use std::ptr::null;
 
 static HOOKS: MemberHooks = MemberHooks { enter: join, leave };
 
@@ -42,11 +43,19 @@ pub fn inherited<'a>(me: &Task) -> Option<&'a Context> {
 
 unsafe fn join(member: &Member, task: &Task) {
     // SAFETY: the member's reference; the record is filled in and not visible.
-    let Some(context) = (unsafe { (member.given.get() as *const Context).as_ref() }) else { return };
+    if let Some(given) = unsafe { (member.given.get() as *const Context).as_ref() } {
+        enlist(member, task, given);
+    }
+}
+
+/// Into the context's list; the task is marked if that has ended.
+fn enlist(member: &Member, task: &Task, context: &Context) {
     member.task.set(task);
+    member.listed.set(context as *const Context as *const c_void);
     context.lock.lock();
     let first = context.members.replace(member);
     member.next.set(first);
+    member.prev.set(null());
     // SAFETY: in the list, so its task has not ended.
     if let Some(first) = unsafe { first.as_ref() } {
         first.prev.set(member);
@@ -57,28 +66,31 @@ unsafe fn join(member: &Member, task: &Task) {
     context.lock.unlock();
 }
 
-unsafe fn leave(member: &Member) {
-    let given = member.given.get() as *const Context;
-    // SAFETY: the member's references.
+/// Out of the list that it is in.
+fn unlist(member: &Member) {
+    // SAFETY: the member has a reference to each context that it is in.
+    let Some(context) = (unsafe { (member.listed.replace(null()) as *const Context).as_ref() }) else { return };
+    context.lock.lock();
+    let (next, prev) = (member.next.get(), member.prev.get());
+    // SAFETY: neighbours in the list, under the lock.
     unsafe {
-        if let Some(context) = given.as_ref() {
-            if !member.task.get().is_null() {
-                context.lock.lock();
-                let (next, prev) = (member.next.get(), member.prev.get());
-                match prev.as_ref() {
-                    Some(prev) => prev.next.set(next),
-                    None => context.members.set(next),
-                }
-                if let Some(next) = next.as_ref() {
-                    next.prev.set(prev);
-                }
-                context.lock.unlock();
-            }
-            Context::release(given);
+        match prev.as_ref() {
+            Some(prev) => prev.next.set(next),
+            None => context.members.set(next),
         }
-        let own = member.own.load(Acquire) as *const Context;
-        if !own.is_null() {
-            Context::release(own);
+        if let Some(next) = next.as_ref() {
+            next.prev.set(prev);
+        }
+    }
+    context.lock.unlock();
+}
+
+unsafe fn leave(member: &Member) {
+    unlist(member);
+    for context in [member.given.get() as *const Context, member.own.load(Acquire) as *const Context] {
+        if !context.is_null() {
+            // SAFETY: the member's references.
+            unsafe { Context::release(context) };
         }
     }
 }
@@ -112,12 +124,17 @@ fn own<'a>(me: &Task) -> Result<&'a Context> {
     let made: ContextRef = Context::new(inherited(me), Kind::default())?;
     let made = made.into_raw();
     member.hooks.set(Some(&HOOKS));
+    // SAFETY: a task's machine and its runtime.
+    member.shared.set(unsafe { (*enter::task_machine()).shared });
     member.own.store(made as *mut c_void, SeqCst);
     fence(SeqCst);
     // SAFETY: just made, and the member's now.
     let made = unsafe { &*made };
+    // From the given context's list: if that ends in between, so has the own one below it.
+    unlist(member);
+    enlist(member, me, made);
     if me.is_cancelled() {
-        // Nobody has seen it, so it has no after-functions, tasks or waiters.
+        // Nobody else has seen it, so it has no after-functions and no waiters; its one task is running.
         made.end(None, Error::Canceled.code(), 0).start_none()?;
     }
     Ok(made)

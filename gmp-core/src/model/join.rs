@@ -1,111 +1,89 @@
-//! The join cell (`task/join.rs`): a task's end against its joiner.
+//! The join cell (`task/join.rs`, `join.rs`): a task's end against its joiner.
 //!
-//! Threads: the end, and a thread that joins, with and without a deadline, or gives the handle up. The steps are those
-//! of `join.rs` and of the task's end.
+//! Threads: the end, and a party that joins, as a thread or as a task, with and without a deadline, or gives the handle up. A task's
+//! commit runs beside it. Who joins is the real code; what its end does with the cell is here.
 //! Checked: the joiner is woken and sees the result (J1); nobody touches the waiter after its memory was given back (J2);
 //! exactly one of end and joiner recycles the record.
+//! Bounded: with a task, to three interruptions.
 
-use super::{fails, holds, race, Break, Place};
-use crate::primitive::{AtomicU32, Cell, Ordering::*};
-use crate::task::join::{End, JoinCell, Seen};
-use crate::task::waiter::Waiter;
-use std::ptr::null;
+use super::{fails, holds, race, Break};
+use crate::base::error::Error;
+use crate::join;
+use crate::primitive::Ordering::*;
+use crate::sched::wait::FOREVER;
+use crate::sched::{as_task, enter, ready, spawn, Commits, Shared};
+use crate::sys::clock;
+use crate::task::join::End;
+use std::ffi::c_void;
 
-struct World {
-    cell: JoinCell,
-    result: Place<Cell<u32>>,
-    waiter: Place<Waiter>,
-    recycled: AtomicU32,
-}
+const RESULT: *mut c_void = 42 as *mut c_void;
+/// It passes whenever it is looked at.
+const SOON: i64 = 2;
+
+/// Task 0 ends, task 1 joins it.
+struct World(Shared);
 
 impl World {
-    fn new() -> World {
-        World {
-            cell: JoinCell::default(),
-            result: Place::new(Cell::new(0)),
-            waiter: Place::new(Waiter::new(null())),
-            recycled: AtomicU32::new(0),
-        }
-    }
-
-    fn recycle(&self) {
-        self.result.set(0);
-        self.recycled.fetch_add(1, Relaxed);
+    fn new(commits: Commits) -> World {
+        clock::start(0);
+        World(Shared::new(2, commits))
     }
 
     fn end(&self) {
-        self.result.set(42);
-        match self.cell.end() {
-            End::Recycle => self.recycle(),
+        let s = &self.0;
+        s.task(0).arg.set(RESULT);
+        match s.task(0).join.end() {
+            // SAFETY: over, and nobody will ask.
+            End::Recycle => unsafe { spawn::recycle_foreign(s, s.task(0) as *const _ as *mut _) },
             End::Keep => {}
-            // SAFETY: the place stays; whether the waiter may be touched is what the model checks.
-            End::Wake(waiter) => unsafe {
-                if Waiter::wake(waiter) {
-                    Waiter::notify_thread(waiter);
-                }
-            },
+            // SAFETY: taken out of the cell by us.
+            End::Wake(waiter) => unsafe { ready::wake(None, waiter) },
         }
     }
 
-    /// True: joined; false: the deadline was first.
-    fn wait(&self, deadline: Option<i64>) -> bool {
-        let mut joined = true;
-        if self.cell.look() == Seen::Open && self.cell.wait(self.waiter.at()) {
-            self.waiter.sleep_thread(deadline);
-            if self.waiter.has_expired() {
-                joined = !self.cell.leave(self.waiter.at());
-                if joined {
-                    self.waiter.settle();
-                }
-            }
-            // SAFETY: the place stays, and no reference to the waiter is used during the call.
-            unsafe { Waiter::free(self.waiter.at()) };
-        }
-        if joined {
-            assert_eq!(self.cell.look(), Seen::Ended);
-            assert_eq!(self.result.get(), 42);
-            self.recycle();
-        }
-        joined
+    fn wait(&self, deadline: i64) -> Result<*mut c_void, Error> {
+        join::join(|| Ok(&self.0), self.0.handle(0), deadline)
     }
 
     fn join(&self) {
-        assert!(self.wait(None));
+        assert_eq!(self.wait(FOREVER), Ok(RESULT));
     }
 
     fn join_until_then_detach(&self) {
-        if !self.wait(Some(1)) {
-            self.detach();
+        match self.wait(SOON) {
+            Ok(result) => assert_eq!(result, RESULT),
+            Err(e) => {
+                assert_eq!(e, Error::TimedOut);
+                self.detach();
+            }
         }
     }
 
     fn detach(&self) {
-        match self.cell.detach() {
-            Ok(()) => {}
-            Err(seen) => {
-                assert_eq!(seen, Seen::Ended);
-                assert_eq!(self.result.get(), 42);
-                self.recycle();
-            }
-        }
+        assert_eq!(join::detach(&self.0, enter::enter(), self.0.handle(0)), Ok(()));
     }
 }
 
-fn end_against(party: fn(&World)) {
-    let world = race(World::new(), &[party, World::end]);
-    assert_eq!(world.recycled.load(Relaxed), 1, "recycled once");
+fn end_against(commits: Commits, party: fn(&World)) {
+    let world = race(World::new(commits), &[party, World::end]);
+    world.0.end();
+    assert_eq!(world.0.task(0).recycled.load(Relaxed), 1, "recycled once");
 }
 
 fn end_against_join() {
-    end_against(World::join);
+    end_against(Commits::First, World::join);
 }
 
 fn end_against_deadline() {
-    end_against(World::join_until_then_detach);
+    end_against(Commits::First, World::join_until_then_detach);
 }
 
 fn end_against_detach() {
-    end_against(World::detach);
+    end_against(Commits::First, World::detach);
+}
+
+fn end_against_join_of_a_task() {
+    end_against(Commits::Beside, |w| as_task(&w.0, 1, || w.join()));
 }
 
 #[test]
@@ -117,6 +95,11 @@ fn model_join_holds() {
 #[test]
 fn model_join_holds_with_a_deadline() {
     holds(None, end_against_deadline);
+}
+
+#[test]
+fn model_join_holds_for_a_task() {
+    holds(Some(3), end_against_join_of_a_task);
 }
 
 #[test]

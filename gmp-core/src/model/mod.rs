@@ -1,6 +1,6 @@
 //! Loom models of every protocol: the protocol's own code, with all that surrounds it reduced to a stand-in.
 //!
-//! Owns: the breaking switches, and how a model is run.
+//! Owns: the breaking switches, and how a model is run. The stand-ins are in `around/`.
 //!
 //! Always true: for each protocol there is a test that it holds, and for each breaking switch one that the model fails,
 //! for the reason that the protocol's file gives. A lost wake shows as loom's "deadlock": [`crate::sys`] has a futex
@@ -15,6 +15,8 @@ mod idle;
 mod idle_ends;
 #[cfg(test)]
 mod join;
+#[cfg(test)]
+mod lock;
 #[cfg(test)]
 mod note;
 #[cfg(test)]
@@ -55,6 +57,22 @@ pub enum Break {
     WaiterLoadStore,
     /// The last `done` unlocks before it has taken the list.
     WaitGroupUnlockFirst,
+    /// `unlock` looks at the lock again, as one does that may have sleepers to wake.
+    LockLooksAgain,
+    /// A wait that may be cancelled has no fence F5 between being armed and its look at the mark.
+    CancelFence,
+    /// Who is going to wait for a channel does not look again under the lock.
+    ChanUnlockedCheck,
+    /// The last reference takes the memory along, whoever waits.
+    ChanFreeUnasked,
+    /// A select does not wait for its commit to be through.
+    SelectNotEnlisted,
+    /// `fire` does not look under the lock whether the timer is still armed.
+    TimerFireUnasked,
+    /// A mutex that is given to a waiter is given up too.
+    MutexGivenUp,
+    /// Who was woken for the mutex, and does not want it any more, tells nobody.
+    MutexWakeForgotten,
 }
 
 thread_local! {
@@ -75,6 +93,8 @@ pub(crate) use harness::{fails, holds, race, Place};
 #[cfg(test)]
 mod harness {
     use super::{Break, ON};
+    use std::cell::UnsafeCell;
+    use std::mem::ManuallyDrop;
     use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
     use std::sync::Arc;
 
@@ -119,7 +139,7 @@ mod harness {
 
     /// Something that the threads of a model share as the protocol allows it; what the protocol has wrong, loom sees.
     /// It lies where it is until the end, so an access that comes too late is reported and does no harm.
-    pub struct Place<T>(std::cell::UnsafeCell<T>);
+    pub struct Place<T>(Box<UnsafeCell<ManuallyDrop<T>>>);
 
     // SAFETY: loom runs the threads of a model in turn, and its cells and atomics check every access.
     unsafe impl<T> Sync for Place<T> {}
@@ -128,12 +148,13 @@ mod harness {
 
     impl<T> Place<T> {
         pub fn new(value: T) -> Place<T> {
-            Place(std::cell::UnsafeCell::new(value))
+            Place(Box::new(UnsafeCell::new(ManuallyDrop::new(value))))
         }
 
-        /// Its address, for what is handed over by address.
-        pub fn at(&self) -> *mut T {
-            self.0.get()
+        /// The memory is given back: what is not over by now is an error, which loom reports.
+        pub fn free(&self) {
+            // SAFETY: the place stays, and no reference to its content is used during the call.
+            unsafe { ManuallyDrop::drop(&mut *self.0.get()) };
         }
     }
 
@@ -141,7 +162,7 @@ mod harness {
         type Target = T;
 
         fn deref(&self) -> &T {
-            // SAFETY: valid as long as the place. Who makes a `&mut` of it (`free`) does so for one call.
+            // SAFETY: valid as long as the place; `free` has its `&mut` for one call.
             unsafe { &*self.0.get() }
         }
     }

@@ -1,104 +1,83 @@
 //! The wait group (`sync/wait_group.rs`): `done` against `wait`, and the memory given back right after.
 //!
 //! Threads: one or two that call `done`, and one that waits, with or without a deadline, and then frees the group. With
-//! two, and where a wait comes late, a waiter stands in the list from the start (or each would wait for the lock of
-//! another without end, in loom's eyes). The steps are those of `sync/waiting.rs` for threads.
-//! Checked: G1: no access to the group that could come after it was freed; G2: each waiter is woken, or leaves, and is
-//! not touched after its memory was given back; what was written before `done` is visible after `wait`.
+//! two, and where a wait comes late, a waiter stands in the queue from the start (or each would wait for the lock of
+//! another without end, in loom's eyes).
+//! Checked: G1: no access to the group that could come after it was freed; each waiter is woken, or leaves, and is not touched
+//! after its memory was given back; what was written before `done` is visible after `wait`.
 
 use super::{fails, holds, race, Break, Place};
-use crate::primitive::{AtomicU32, Cell, Ordering::*};
-use crate::sync::wait_group::{Found, WaitGroup};
+use crate::base::error::Error;
+use crate::primitive::Cell;
+use crate::sched::wait::FOREVER;
+use crate::sync::wait_group::WaitGroup;
+use crate::sys::clock;
+use crate::task::wait_queue::Node;
+use crate::task::wait_word::{Ended, Enders};
 use crate::task::waiter::Waiter;
-use std::ptr::null;
+
+/// It passes whenever it is looked at.
+const SOON: i64 = 2;
 
 struct World {
     group: Place<WaitGroup>,
     said: [Place<Cell<u32>>; 2],
-    waiters: [Place<Waiter>; 2],
-    woken: AtomicU32,
+    /// Stands in the queue from the start.
+    waiter: Place<Waiter>,
+    node: Place<Node>,
 }
 
 impl World {
     fn new(count: i64) -> World {
+        clock::start(0);
+        let waiter = Place::new(Waiter::for_thread());
         let world = World {
             group: Place::new(WaitGroup::default()),
             said: std::array::from_fn(|_| Place::new(Cell::new(0))),
-            waiters: std::array::from_fn(|_| Place::new(Waiter::new(null()))),
-            woken: AtomicU32::new(0),
+            node: Place::new(Node::new(&*waiter, 0, 0)),
+            waiter,
         };
-        assert_eq!(world.group.add(count), Ok(null()));
+        assert_eq!(world.group.change(count), Ok(()));
         world
     }
 
-    fn done(&self) {
-        let mut at = self.group.add(-1).expect("counted");
-        while !at.is_null() {
-            // SAFETY: the places stay; whether a waiter may be touched is what the model checks.
-            unsafe {
-                let next = (*at).next.get();
-                if Waiter::wake(at) {
-                    Waiter::notify_thread(at);
-                }
-                at = next;
-            }
-            self.woken.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Puts the second waiter into the list before the others start.
     fn with_a_waiter(self) -> World {
-        assert_eq!(self.group.lock_unless_zero(), Found::Locked);
-        self.group.push(&self.waiters[1]);
-        self.group.unlock();
+        self.waiter.begin(Enders::Sole, false);
+        assert_eq!(self.group.push(&self.node, || self.waiter.arm()), Some(true));
         self
     }
 
     fn say_and_done<const N: usize>(&self) {
         self.said[N].set(1);
-        self.done();
-    }
-
-    /// True: the count is zero; false: the deadline was first.
-    fn wait<const N: usize>(&self, deadline: Option<i64>) -> bool {
-        if self.group.is_zero() || self.group.lock_unless_zero() == Found::Zero {
-            return true;
-        }
-        let waiter = &self.waiters[N];
-        self.group.push(waiter);
-        self.group.unlock();
-        waiter.sleep_thread(deadline);
-        let zero = !waiter.has_expired() || !self.group.leave(waiter);
-        if zero && waiter.has_expired() {
-            waiter.settle();
-        }
-        // SAFETY: the place stays, and no reference to the waiter is used during the call.
-        unsafe { Waiter::free(waiter.at()) };
-        zero
-    }
-
-    fn free(&self) {
-        // SAFETY: the place stays, and no reference to the group is used during the call.
-        unsafe { WaitGroup::free(self.group.at()) };
+        assert_eq!(self.group.change(-1), Ok(()));
     }
 
     fn wait_and_free(&self) {
-        assert!(self.wait::<0>(None));
-        self.free();
+        assert_eq!(self.group.wait(FOREVER), Ok(()));
+        self.group.free();
         assert_eq!(self.said[0].get(), 1);
     }
 
-    fn sleep_and_free(&self) {
-        assert!(self.waiters[1].sleep_thread(None));
-        self.free();
-        assert_eq!([self.said[0].get(), self.said[1].get()], [1, 1]);
+    fn wait_until(&self) {
+        match self.group.wait(SOON) {
+            Ok(()) => {
+                self.group.free();
+                assert_eq!(self.said[0].get(), 1);
+            }
+            Err(e) => assert_eq!(e, Error::TimedOut),
+        }
     }
 
-    fn wait_until(&self) {
-        if self.wait::<0>(Some(1)) {
-            self.free();
-            assert_eq!(self.said[0].get(), 1);
-        }
+    fn sleep(&self) {
+        assert_eq!(self.waiter.sleep_thread(None), Ended::Woken);
+        self.node.free();
+        self.waiter.free();
+    }
+
+    fn sleep_and_free(&self) {
+        self.sleep();
+        self.group.free();
+        assert_eq!([self.said[0].get(), self.said[1].get()], [1, 1]);
     }
 }
 
@@ -117,15 +96,12 @@ fn done_against_deadline() {
 
 /// One of two waiters leaves the ring.
 fn done_against_deadline_beside_a_waiter() {
-    let world = race(World::new(1).with_a_waiter(), &[World::wait_until, World::say_and_done::<0>]);
-    assert!(world.waiters[1].sleep_thread(None));
+    race(World::new(1).with_a_waiter(), &[World::wait_until, World::say_and_done::<0>]).sleep();
 }
 
-/// A waiter stands in the list already; the one that comes late may find zero, and free.
+/// A waiter stands in the queue already; the one that comes late may find zero, and free.
 fn done_against_a_late_wait() {
-    let world = race(World::new(1).with_a_waiter(), &[World::wait_and_free, World::say_and_done::<0>]);
-    assert!(world.woken.load(Relaxed) >= 1, "taken out of the list");
-    assert!(world.waiters[1].sleep_thread(None));
+    race(World::new(1).with_a_waiter(), &[World::wait_and_free, World::say_and_done::<0>]).sleep();
 }
 
 #[test]

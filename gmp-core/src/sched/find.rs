@@ -158,7 +158,7 @@ fn prefetch(sp: usize) {
     }
 }
 
-/// Makes the tasks of this processor's expired timers ready. True when there were any.
+/// Sees to this processor's deadlines and timers that are due. True when there were any: tasks may have become ready.
 fn expire_own(i: Inside) -> bool {
     expire(i, i.p())
 }
@@ -175,7 +175,6 @@ fn expire(i: Inside, of: &Processor) -> bool {
     let mut list = ReadyList::new();
     let fired = of.timers.expire(now, &mut list);
     i.p().counters.timers_fired.add(fired);
-    let any = !list.is_empty();
     if list.len() == 1 {
         ready::ready_all(i.s(), Some(i), &mut list);
     }
@@ -184,7 +183,7 @@ fn expire(i: Inside, of: &Processor) -> bool {
         // SAFETY: expired and parked: ours to make ready.
         unsafe { ready::ready_behind(i, task) };
     }
-    any
+    fired > 0
 }
 
 /// True when another task could run here instead of the caller (used by yield and checkpoint).

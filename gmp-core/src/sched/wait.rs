@@ -13,10 +13,12 @@
 
 use super::{park, ready, Inside};
 use crate::base::error::{Error, Result};
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::Ordering::*;
 use crate::source::timer::Timers;
 use crate::sys::clock;
-use crate::task::wait_word::{Armed, Ended};
+use crate::task::wait_word::{Armed, Ended, Enders};
 use crate::task::waiter::Waiter;
 use crate::task::{Reason, Task};
 use std::ffi::c_void;
@@ -43,6 +45,9 @@ pub enum Enlisted {
 /// # Safety
 /// An implementer arms the waiter with its object locked, as the last thing before it unlocks.
 pub unsafe trait Object {
+    /// Every waker holds the one lock: true but for a wait for several objects.
+    const ONE: bool = true;
+
     /// Locks the object; completes the operation, or puts the waiter in and arms it; unlocks. For a task it runs in the
     /// commit of its park: it must not block, nor touch `self` after the unlock.
     ///
@@ -98,6 +103,22 @@ pub fn may_wait(i: Option<Inside>, deadline: i64) -> Result<()> {
 #[inline(always)]
 pub fn is_cancelled(t: &Task) -> bool {
     t.cancelled.load(Relaxed) != 0 && t.is_cancelled() && !t.is_shielded()
+}
+
+/// True when there is somebody who could: a task that nobody has a handle of and that is in no context cannot be cancelled.
+#[inline(always)]
+fn can_be_cancelled(t: &Task) -> bool {
+    // SAFETY: the task's own box.
+    !t.join.is_detached() || unsafe { t.extra.get().as_ref() }.is_some_and(|extra| extra.member.is_in_a_context())
+}
+
+#[inline(always)]
+fn enders<O: Object>(cancelable: bool, deadline: i64) -> Enders {
+    match (cancelable, O::ONE && deadline == FOREVER) {
+        (true, _) => Enders::Cancelers,
+        (false, true) => Enders::Sole,
+        (false, false) => Enders::Several,
+    }
 }
 
 /// Waits for `object`, in a task or a thread. `look` is called after the wait with what the claimer left; the waiter stands no
@@ -156,9 +177,9 @@ unsafe fn wait_task<O: Object>(
     if !timers.is_null() {
         i.p().timers.reserve()?;
     }
-    let cancelable = cancelable && !me.is_shielded();
+    let cancelable = cancelable && !me.is_shielded() && can_be_cancelled(me);
     let waiter = Waiter::for_task(me, &me.wait, i.m().shared);
-    let armed = waiter.begin(cancelable, !timers.is_null());
+    let armed = waiter.begin(enders::<O>(cancelable, deadline), !timers.is_null());
     let mut plan = Plan { object, waiter: &waiter, armed, cancelable, timers, deadline, done: false };
     // SAFETY: whoever claims the wait makes us ready, or the commit does; `plan` lies on our stack, which stands until then.
     unsafe { park::park(i, reason, commit::<O>, &mut plan as *mut Plan<'_, O> as *mut c_void) };
@@ -174,7 +195,7 @@ unsafe fn wait_task<O: Object>(
 #[inline(never)]
 unsafe fn wait_thread<O: Object>(deadline: i64, object: &O, look: impl FnOnce(&Waiter)) -> Result<Outcome> {
     let waiter = Waiter::for_thread();
-    waiter.begin(false, deadline != FOREVER);
+    waiter.begin(enders::<O>(false, deadline), deadline != FOREVER);
     // SAFETY: the caller's promise; the waiter stays below.
     unsafe {
         let done = object.enlist(&waiter) == Enlisted::Done;
@@ -225,6 +246,11 @@ unsafe fn commit<O: Object>(data: *mut c_void) {
                     return;
                 }
                 let i = Inside::current();
+                #[cfg(loom)]
+                if !Break::CancelFence.is_on() {
+                    i.s().barrier.light();
+                }
+                #[cfg(not(loom))]
                 i.s().barrier.light(); // F5
                 if (*task).cancelled.load(Relaxed) == mark && (*task).wait.cancel(armed) {
                     ready::ready(i, task);

@@ -14,13 +14,11 @@
 //! Blocks: on the lock, briefly. A leaf: nothing else is locked under it, and it is never held across a switch.
 
 use crate::base::error::{Error, Result};
-use crate::primitive::{AtomicI64, Cell, Ordering::*, UnsafeCell};
+use crate::primitive::{AtomicI64, Cell, Mutex, Ordering::*};
 use crate::task::ready_list::ReadyList;
 use crate::task::wait_word::Expiry;
 use crate::task::waiter::Waiter;
 use crate::task::Task;
-use parking_lot::lock_api::RawMutex as _;
-use parking_lot::RawMutex;
 
 /// No timer: later than every deadline.
 pub const NEVER: i64 = i64::MAX;
@@ -43,12 +41,12 @@ pub type Fire = unsafe fn(timed: *const Timed, when: i64);
 impl Timed {
     /// A waiter's.
     #[inline(always)]
-    pub const fn waiter() -> Timed {
+    pub fn waiter() -> Timed {
         Timed { slot: Cell::new(NOWHERE), fire: None }
     }
 
     /// A timer's.
-    pub const fn timer(fire: Fire) -> Timed {
+    pub fn timer(fire: Fire) -> Timed {
         Timed { slot: Cell::new(NOWHERE), fire: Some(fire) }
     }
 }
@@ -74,19 +72,18 @@ struct Heap {
 
 /// See the module.
 pub struct Timers {
-    lock: RawMutex,
-    heap: UnsafeCell<Heap>,
+    heap: Mutex<Heap>,
     earliest: AtomicI64,
 }
 
-// SAFETY: the heap is touched only under the lock.
+// SAFETY: T1: what the heap's entries name stays, whichever thread looks.
 unsafe impl Sync for Timers {}
 // SAFETY: as above.
 unsafe impl Send for Timers {}
 
 impl Default for Timers {
     fn default() -> Self {
-        Timers { lock: RawMutex::INIT, heap: UnsafeCell::default(), earliest: AtomicI64::new(NEVER) }
+        Timers { heap: Mutex::default(), earliest: AtomicI64::new(NEVER) }
     }
 }
 
@@ -98,13 +95,9 @@ impl Timers {
     }
 
     fn locked<R>(&self, f: impl FnOnce(&mut Heap) -> R) -> R {
-        self.lock.lock();
-        // SAFETY: locked.
-        let heap = unsafe { &mut *self.heap.get() };
-        let result = f(heap);
+        let mut heap = self.heap.lock();
+        let result = f(&mut heap);
         self.earliest.store(heap.entries.first().map_or(NEVER, |e| e.when), Relaxed);
-        // SAFETY: locked above.
-        unsafe { self.lock.unlock() };
         result
     }
 
@@ -243,7 +236,7 @@ fn take(heap: &mut Vec<Entry>, at: usize) -> *const Timed {
     gone
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::base::rng::Rng;
@@ -256,7 +249,7 @@ mod tests {
         let waiters: Vec<Waiter> = tasks.iter().map(|t| Waiter::for_task(t, &t.wait, std::ptr::null())).collect();
         let when: Vec<i64> = waiters.iter().map(|_| rng.below(10_000) as i64 + 1).collect();
         for (w, &at) in waiters.iter().zip(&when) {
-            w.begin(false, true);
+            w.begin(crate::task::wait_word::Enders::Several, true);
             timers.reserve().unwrap();
             // SAFETY: in no heap, and outlives this one.
             unsafe { timers.insert(at, &w.timed) };

@@ -121,7 +121,7 @@ unsafe impl Object for Ticket<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::sched::wait::NOWAIT;

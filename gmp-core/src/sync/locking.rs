@@ -1,4 +1,4 @@
-//! The mutex as tasks and threads use it: the protocol of `mutex.rs` with spinning, parking, waking and time.
+//! The mutex as tasks and threads use it: the protocol of `mutex.rs` with trying, parking, waking and time.
 //!
 //! Owns: how long is tried before a wait, and when a waiter has waited for too long.
 //!
@@ -6,7 +6,8 @@
 //!
 //! Called by: any task or thread. Blocks: `lock` parks the task, or blocks a thread that is no task.
 //!
-//! Tried and dropped: see the end of `docs/DECISIONS.md`'s entry on the mutex.
+//! Tried and dropped: asking in `unlock` whether others wait for the processor (one cycle in 18 of a lock and unlock; see
+//! `Mutex::ask`); entering the runtime before the mutex is given up (the task may lose its processor there, with the mutex).
 
 use super::mutex::{Mutex, Turn, GIVEN};
 use super::sema::{again, inside, is_asked, side_of, wake, Place, Queued};

@@ -4,20 +4,13 @@
 //! Each object is a word and a queue. One bit of the word locks the queue, so that giving the object up and giving the
 //! lock up is one atomic step: after it the object's memory may be freed.
 
-pub mod mutex;
-pub mod wait_group;
-
-#[cfg(not(loom))]
 pub mod cond;
-#[cfg(not(loom))]
 pub mod locking;
+pub mod mutex;
 #[cfg(not(loom))]
 pub mod once;
-#[cfg(not(loom))]
 pub mod rwlock;
-#[cfg(not(loom))]
 pub mod sema;
-#[cfg(not(loom))]
 pub mod semaphore;
-#[cfg(not(loom))]
+pub mod wait_group;
 pub mod waiting;

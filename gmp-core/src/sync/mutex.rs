@@ -22,10 +22,14 @@
 //!  - M4. An unlock's last touch is the step that gives `HELD` up, or away; who is woken by it was claimed before. So the
 //!        memory may be freed by whoever locks and unlocks it next.
 //!
+//! Model: `model/mutex.rs`, breaking switches `MutexGivenUp`, `MutexWakeForgotten`.
+//!
 //! Tried and dropped: Go's unlock (subtract, then look who waits), whose look comes after others may have freed the memory.
 
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicU64, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 
@@ -35,6 +39,8 @@ const WAITERS: u64 = 4;
 const WOKEN: u64 = 8;
 const STARVING: u64 = 16;
 const ASKED: u64 = 32;
+/// Others wait, and one of them is awake: what most unlocks of a busy mutex find.
+const BUSY: u64 = HELD | WAITERS | WOKEN;
 
 /// In a claimed node: the mutex is its waiter's.
 pub const GIVEN: u32 = 1;
@@ -71,7 +77,7 @@ impl Mutex {
         self.state.load(Relaxed) & HELD != 0
     }
 
-    /// True while it is not to be had by spinning.
+    /// True while a newcomer can only queue.
     pub fn is_starving(&self) -> bool {
         self.state.load(Relaxed) & STARVING != 0
     }
@@ -89,7 +95,20 @@ impl Mutex {
     #[must_use]
     pub fn try_release(&self) -> bool {
         // Release: what was done under the mutex is visible to who takes it next.
-        self.state.compare_exchange(HELD, 0, Release, Relaxed).is_ok()
+        match self.state.compare_exchange(HELD, 0, Release, Relaxed) {
+            Ok(_) => true,
+            Err(state) => self.try_release_busy(state),
+        }
+    }
+
+    /// Inlined, but out of the short way.
+    #[cold]
+    #[inline(always)]
+    fn try_release_busy(&self, state: u64) -> bool {
+        match state {
+            BUSY => self.state.compare_exchange(BUSY, BUSY & !HELD, Release, Relaxed).is_ok(),
+            _ => false,
+        }
     }
 
     /// Gives it up. `Ok(claimed)`: this one is to be woken. `Misuse`, and no change, when nobody holds it.
@@ -128,6 +147,8 @@ impl Mutex {
             claimed.push(node);
         }
         match (node.is_some(), starving) {
+            #[cfg(loom)]
+            (true, true) if Break::MutexGivenUp.is_on() => self.unlock_queue(HELD | ASKED, 0),
             (true, true) => self.unlock_queue(ASKED, 0),
             (true, false) => self.unlock_queue(HELD | ASKED, WOKEN),
             // Those in the queue have stopped waiting.
@@ -222,6 +243,11 @@ impl Mutex {
     /// The owner of `WOKEN` does not want the mutex any more: gives the bit back, or to this one, who is to be woken.
     #[must_use]
     pub fn give_wake_back(&self) -> Claimed {
+        #[cfg(loom)]
+        if Break::MutexWakeForgotten.is_on() {
+            self.state.fetch_and(!WOKEN, AcqRel);
+            return Claimed::none();
+        }
         let mut pause = Pause::new();
         let mut state = self.state.load(Relaxed);
         loop {
@@ -260,16 +286,11 @@ impl Mutex {
 }
 
 #[cfg(loom)]
-impl Mutex {
+impl Drop for Mutex {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut Mutex) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            (*this).state.with_mut(|_| ());
-            WaitQueue::free(std::ptr::addr_of_mut!((*this).queue));
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.state.with_mut(|_| ());
         }
     }
 }
@@ -281,7 +302,7 @@ mod tests {
 
     fn queue(m: &Mutex, w: &Waiter, n: &Node, turn: Turn) -> Option<bool> {
         m.enlist(n, turn, || {
-            w.begin(false, false);
+            w.begin(crate::task::wait_word::Enders::Several, false);
             w.arm()
         })
     }

@@ -161,7 +161,7 @@ impl RwLock {
     }
 
     #[inline(always)]
-    fn leave_reading(&self) -> Result<Claimed> {
+    pub(super) fn leave_reading(&self) -> Result<Claimed> {
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {
@@ -185,7 +185,7 @@ impl RwLock {
     }
 
     #[inline(always)]
-    fn leave_writing(&self) -> Result<Claimed> {
+    pub(super) fn leave_writing(&self) -> Result<Claimed> {
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {
@@ -335,14 +335,14 @@ impl Queued for Writing<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::sched::wait::NOWAIT;
     use crate::task::waiter::Waiter;
 
     fn armed(w: &Waiter) -> bool {
-        w.begin(false, false);
+        w.begin(crate::task::wait_word::Enders::Several, false);
         w.arm()
     }
 

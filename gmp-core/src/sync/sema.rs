@@ -105,7 +105,15 @@ pub fn inside<R>(f: impl FnOnce(Option<Inside>) -> R) -> R {
 pub fn wake(claimed: Claimed) {
     if !claimed.is_empty() {
         wake_some(claimed);
-    } else if is_asked() {
+    } else {
+        checkpoint();
+    }
+}
+
+/// Lets others go first who have waited for long.
+#[inline(always)]
+pub fn checkpoint() {
+    if is_asked() {
         let_others();
     }
 }
@@ -119,7 +127,6 @@ pub fn is_asked() -> bool {
     !m.is_null() && unsafe { (*m).owner.requested() } != 0
 }
 
-/// Lets them go first.
 #[cold]
 #[inline(never)]
 fn let_others() {

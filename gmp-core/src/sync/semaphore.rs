@@ -75,7 +75,7 @@ impl Semaphore {
 
     /// The same without the wake.
     #[inline(always)]
-    fn give(&self, n: u32) -> Result<Claimed> {
+    pub(super) fn give(&self, n: u32) -> Result<Claimed> {
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {
@@ -156,7 +156,7 @@ impl Queued for &Semaphore {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::task::waiter::Waiter;
@@ -188,7 +188,7 @@ mod tests {
         let waiters: Vec<Waiter> = (0..3).map(|_| Waiter::for_thread()).collect();
         let nodes: Vec<Node> = waiters.iter().zip([4, 1, 2]).map(|(w, n)| Node::new(w, n, 0)).collect();
         for (w, n) in waiters.iter().zip(&nodes) {
-            w.begin(false, false);
+            w.begin(crate::task::wait_word::Enders::Several, false);
             assert_eq!(s.enlist(n, || w.arm()), Some(true));
         }
         assert!(!s.try_acquire(1) && s.try_acquire(0));

@@ -132,16 +132,11 @@ impl WaitGroup {
 }
 
 #[cfg(loom)]
-impl WaitGroup {
+impl Drop for WaitGroup {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut WaitGroup) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            (*this).state.with_mut(|_| ());
-            WaitQueue::free(std::ptr::addr_of_mut!((*this).queue));
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.state.with_mut(|_| ());
         }
     }
 }
@@ -173,7 +168,7 @@ mod tests {
         assert_eq!(g.push(&nodes[0], || true), None);
         assert!(g.add(1).unwrap().is_empty());
         for (w, n) in waiters.iter().zip(&nodes) {
-            w.begin(false, false);
+            w.begin(crate::task::wait_word::Enders::Several, false);
             assert_eq!(g.push(n, || w.arm()), Some(true));
         }
         g.leave(&nodes[0]);

@@ -22,7 +22,9 @@ pub struct Member {
     pub given: Cell<*const c_void>,
     /// The one made for the task alone; null: none. A reference; set once, by the task.
     pub own: AtomicPtr<c_void>,
-    /// Links of the given context's list, under its lock.
+    /// The context in whose list it is: the given one, or from when it is made the own one. Set by the task.
+    pub listed: Cell<*const c_void>,
+    /// Links of that list, under its context's lock.
     pub next: Cell<*const Member>,
     pub prev: Cell<*const Member>,
     pub task: Cell<*const Task>,
@@ -30,6 +32,14 @@ pub struct Member {
     pub shared: Cell<*const ()>,
     /// What to do at the task's start and end; None: it is in no context.
     pub hooks: Cell<Option<&'static MemberHooks>>,
+}
+
+impl Member {
+    /// True when some context's end cancels the task.
+    #[inline]
+    pub fn is_in_a_context(&self) -> bool {
+        !self.given.get().is_null() || !self.own.load(Relaxed).is_null()
+    }
 }
 
 /// How a task comes into its contexts and leaves them.

@@ -226,6 +226,29 @@ impl Claimed {
     }
 }
 
+#[cfg(loom)]
+impl Drop for WaitQueue {
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.oldest.with_mut(|oldest| assert!(oldest.is_null(), "somebody still waits"));
+        }
+    }
+}
+
+#[cfg(loom)]
+impl Drop for Node {
+    /// As for a queue.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(!self.is_queued(), "a node leaves its queue before its memory goes");
+            self.prev.set(null());
+            self.value.set(0);
+            self.tag.set(0);
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -233,7 +256,7 @@ mod tests {
     fn armed(n: usize) -> Vec<Waiter> {
         let waiters: Vec<Waiter> = (0..n).map(|_| Waiter::for_thread()).collect();
         for w in &waiters {
-            w.begin(false, false);
+            w.begin(crate::task::wait_word::Enders::Several, false);
             assert!(w.arm());
         }
         waiters

@@ -10,9 +10,11 @@
 //! | `WAITING` | waits: a waker, the deadline or (with `CANCELABLE`) a canceller may claim it |
 //! | `WOKEN`, `EXPIRED` or `CANCELED` | decided; the claimer makes the task ready, or wakes the thread |
 //! | `DONE` | the waker has touched the waiter for the last time |
+//! | `SOLE` beside `WAITING` | only wakers can end it, and only under one object's lock: a claim needs no atomic step |
 //!
 //! Always true:
-//!  - W1. From `WAITING` exactly one party moves the word on, by compare and swap; it alone makes the task ready.
+//!  - W1. From `WAITING` exactly one party moves the word on, by compare and swap (or as the only one that may, `SOLE`); it
+//!        alone makes the task ready.
 //!  - W2. `WAITING` is stored with the object's lock held and the task's registers saved (a park's commit). So who finds
 //!        the waiter in an object finds it armed, and who claims a task finds it parked.
 //!  - W3. Between `arm` and a canceller nothing is lost: the waiter stores `WAITING`, then the light barrier (fence F5),
@@ -31,7 +33,8 @@ const WOKEN: u32 = 4;
 const EXPIRED: u32 = 8;
 const CANCELED: u32 = 16;
 const DONE: u32 = 32;
-const NUMBER: u32 = 64;
+const SOLE: u32 = 64;
+const NUMBER: u32 = 128;
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,17 @@ pub enum Expiry {
     Early,
     /// Somebody else was first.
     Lost,
+}
+
+/// Who may end a wait, beside a waker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enders {
+    /// Nobody, and the wait is for one object, whose lock every waker holds.
+    Sole,
+    /// The deadline, or wakers of several objects.
+    Several,
+    /// A canceller too.
+    Cancelers,
 }
 
 /// A word's value while it waits: what a claim of just this wait compares with.
@@ -77,10 +91,15 @@ impl WaitWord {
 
     /// A new wait of its owner begins. The value that `arm` will store.
     #[inline(always)]
-    pub fn begin(&self, cancelable: bool) -> Armed {
+    pub fn begin(&self, enders: Enders) -> Armed {
         let number = (self.0.load(Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
         self.0.store(number, Relaxed);
-        Armed(number | WAITING | if cancelable { CANCELABLE } else { 0 })
+        let who = match enders {
+            Enders::Sole => SOLE,
+            Enders::Several => 0,
+            Enders::Cancelers => CANCELABLE,
+        };
+        Armed(number | WAITING | who)
     }
 
     /// From here on the wait can be claimed. For a wait without a deadline: nobody else touches the word before.
@@ -117,6 +136,12 @@ impl WaitWord {
     #[inline(always)]
     #[must_use]
     pub fn claim(&self) -> bool {
+        let word = self.0.load(Acquire);
+        if word & (SOLE | WAITING | WOKEN) == SOLE | WAITING {
+            // Nobody else writes: the other wakers wait for the lock. Release as in `claim_as`.
+            self.0.store(word | WOKEN, Release);
+            return true;
+        }
         self.claim_as(WOKEN)
     }
 
@@ -185,14 +210,12 @@ impl WaitWord {
 }
 
 #[cfg(loom)]
-impl WaitWord {
+impl Drop for WaitWord {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut WaitWord) {
-        // SAFETY: the caller's promise.
-        unsafe { (*this).0.with_mut(|_| ()) };
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
     }
 }
 
@@ -203,7 +226,7 @@ mod tests {
     #[test]
     fn a_wait_ends_once_and_a_value_of_another_wait_does_not_match() {
         let w = WaitWord::new();
-        let first = w.begin(true);
+        let first = w.begin(Enders::Cancelers);
         assert_eq!(w.cancelable(), None);
         w.arm(first);
         assert_eq!(w.cancelable(), Some(first));
@@ -212,7 +235,7 @@ mod tests {
         assert!(!w.cancel(first));
         assert_eq!(w.expire(), Expiry::Lost);
         assert_eq!(w.ended(), Some(Ended::Woken));
-        let second = w.begin(true);
+        let second = w.begin(Enders::Cancelers);
         assert_ne!(first, second);
         w.arm(second);
         assert!(!w.cancel(first));
@@ -221,13 +244,25 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_that_only_wakers_end_is_claimed_once() {
+        let w = WaitWord::new();
+        let armed = w.begin(Enders::Sole);
+        assert!(!w.claim());
+        w.arm(armed);
+        assert_eq!(w.cancelable(), None);
+        assert!(w.claim());
+        assert!(!w.claim());
+        assert_eq!(w.ended(), Some(Ended::Woken));
+    }
+
+    #[test]
     fn a_deadline_that_passes_before_the_wait_is_found_by_it() {
         let w = WaitWord::new();
-        let armed = w.begin(false);
+        let armed = w.begin(Enders::Several);
         assert_eq!(w.expire(), Expiry::Early);
         assert!(!w.arm_timed(armed));
         assert_eq!(w.ended(), Some(Ended::Expired));
-        let armed = w.begin(false);
+        let armed = w.begin(Enders::Several);
         assert!(w.arm_timed(armed));
         assert_eq!(w.cancelable(), None);
         assert_eq!(w.expire(), Expiry::Won);

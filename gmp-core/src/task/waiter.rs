@@ -11,13 +11,12 @@
 //!
 //! Model: `model/waiter.rs`, breaking switch (with the join cell) `JoinNoSettle`.
 
-use super::wait_word::{Armed, Ended, WaitWord};
+use super::wait_word::{Armed, Ended, Enders, WaitWord};
 use super::Task;
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
 use crate::primitive::Cell;
-#[cfg(not(loom))]
 use crate::source::timer::Timed;
 use std::ptr::null;
 
@@ -26,7 +25,6 @@ use std::ptr::null;
 #[derive(Debug)]
 pub struct Waiter {
     /// Its place in a timer heap. First: the heap finds the waiter by it.
-    #[cfg(not(loom))]
     pub timed: Timed,
     /// Of a thread; a task's lies in its record.
     own: WaitWord,
@@ -49,7 +47,6 @@ impl Waiter {
     #[inline(always)]
     pub fn for_task(task: *const Task, word: *const WaitWord, shared: *const ()) -> Waiter {
         Waiter {
-            #[cfg(not(loom))]
             timed: Timed::waiter(),
             own: WaitWord::new(),
             word,
@@ -86,8 +83,8 @@ impl Waiter {
 
     /// The wait begins; not claimable yet.
     #[inline(always)]
-    pub fn begin(&self, cancelable: bool, has_deadline: bool) -> Armed {
-        let armed = self.word().begin(cancelable);
+    pub fn begin(&self, enders: Enders, has_deadline: bool) -> Armed {
+        let armed = self.word().begin(enders);
         self.armed.set(armed);
         self.has_deadline.set(has_deadline);
         armed
@@ -163,17 +160,13 @@ impl Waiter {
 }
 
 #[cfg(loom)]
-impl Waiter {
+impl Drop for Waiter {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
-    ///
-    /// # Safety
-    /// `this` stays valid; no reference to it is used during the call.
-    pub unsafe fn free(this: *mut Waiter) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            WaitWord::free(std::ptr::addr_of_mut!((*this).own));
-            (*this).chosen.set(0);
-            (*this).next.set(null());
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.chosen.set(0);
+            self.closed.set(false);
+            self.next.set(null());
         }
     }
 }

@@ -9,6 +9,9 @@
 
 use super::record::{Kind, Record};
 use crate::base::error::Error;
+use crate::chan::Channel;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::sched::spawn::{self, Spawn};
 use crate::sched::{ready, Inside};
 use crate::source::timer::{Timed, NEVER};
@@ -31,7 +34,11 @@ pub(super) unsafe fn fire(timed: *const Timed, when: i64) {
         let record = &*this;
         record.lock();
         record.heap.set(null());
-        if !record.armed.get() || when == NEVER {
+        #[cfg(loom)]
+        let armed = record.armed.get() || Break::TimerFireUnasked.is_on();
+        #[cfg(not(loom))]
+        let armed = record.armed.get();
+        if !armed || when == NEVER {
             // Stopped since it was taken out of the heap; or the runtime ends.
             record.armed.set(false);
             record.unlock();
@@ -39,12 +46,13 @@ pub(super) unsafe fn fire(timed: *const Timed, when: i64) {
         }
         let i = Inside::current();
         let mut claimed = Claimed::none();
-        let (done, again) = record.act(i, when, &mut claimed);
-        let goes_on = again.is_some_and(|when| record.put_in(i.s(), Some(i), when).is_ok());
+        let started = record.act(i, when, &mut claimed);
+        let goes_on = record.armed.get() && record.put_in(i.s(), Some(i), record.when.get()).is_ok();
         record.armed.set(goes_on);
         record.unlock();
+        let woken = !claimed.is_empty();
         ready::finish_all(Some(i), claimed);
-        if done {
+        if started || woken {
             // Through run-next the last would be first.
             ready::demote_next(i);
         }
@@ -54,22 +62,61 @@ pub(super) unsafe fn fire(timed: *const Timed, when: i64) {
     }
 }
 
+/// Called by a receive with the channel's lock held: it does not wait for a machine to fire what is due.
+///
+/// # Safety
+/// `timer` is a record with a channel, and nobody waits to receive.
+pub(super) unsafe fn look(timer: *const ()) {
+    // SAFETY: the record is there while its channel names it.
+    let record = unsafe { &*(timer as *const Record) };
+    let Kind::Channel { chan, ticks } = &record.kind else { return };
+    if !record.armed.get() || record.when.get() > clock::now() {
+        return;
+    }
+    let mut nobody = Claimed::none();
+    record.send(chan, *ticks, &mut nobody);
+    debug_assert!(nobody.is_empty());
+    // A ticker stays where it is: a machine comes soon, and puts it to its new time. So does one in flight.
+    if !ticks && record.take_out() == Some(true) {
+        record.drop_heaps();
+    }
+}
+
 impl Record {
-    /// With the lock held: what was due at `when` happens, and whoever got a value is claimed. Says whether a task may have
-    /// become ready by it, and when the timer is due again.
-    fn act(&self, i: Inside, when: i64, claimed: &mut Claimed) -> (bool, Option<i64>) {
+    /// With the lock held, after the heap had it at `due`: what is due happens, and whoever got a value is claimed; it stays
+    /// armed if it is due again, at `when`. True: a task was started.
+    fn act(&self, i: Inside, due: i64, claimed: &mut Claimed) -> bool {
         match &self.kind {
             Kind::Func { entry, arg, site } => match spawn::spawn(i, &Spawn::plain(i.s(), *entry, *arg, *site)) {
-                Ok(_) => (true, None),
-                // The runtime waits for its last task: it is too late for new ones.
-                Err(Error::Stopped) => (false, None),
-                Err(_) => (false, Some(clock::now().saturating_add(RETRY))),
+                Ok(_) => {
+                    self.armed.set(false);
+                    true
+                }
+                Err(e) => {
+                    // `Stopped`: the runtime waits for its last task, and it is too late for new ones.
+                    self.armed.set(e != Error::Stopped);
+                    self.when.set(clock::now().saturating_add(RETRY));
+                    false
+                }
             },
             Kind::Channel { chan, ticks } => {
-                // SAFETY: the channel's lock is ours. (A value that is still there stays: that tick is left out.)
-                unsafe { chan.offer(when, claimed) };
-                (!claimed.is_empty(), ticks.then(|| next(when, self.period.get(), clock::now())))
+                // Not if a receive has seen to it.
+                if self.when.get() <= clock::now().max(due) {
+                    self.send(chan, *ticks, claimed);
+                }
+                false
             }
+        }
+    }
+
+    /// With the lock held: sends what is due. A value that is still there stays: that tick is left out.
+    fn send(&self, chan: &Channel, ticks: bool, claimed: &mut Claimed) {
+        let when = self.when.get();
+        // SAFETY: the channel's lock is ours.
+        unsafe { chan.offer(when, claimed) };
+        self.armed.set(ticks);
+        if ticks {
+            self.when.set(next(when, self.period.get(), clock::now()));
         }
     }
 }
@@ -80,7 +127,7 @@ fn next(when: i64, period: i64, now: i64) -> i64 {
     period.checked_mul((late / period).saturating_add(1)).and_then(|step| when.checked_add(step)).unwrap_or(NEVER)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

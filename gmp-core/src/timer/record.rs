@@ -3,11 +3,11 @@
 //! Owns: the states of `mod.rs`. Always true: T1, T2 there; a reference is counted for the owner, and one while `heap` is not
 //! null. Blocks: on the timer's lock, and under it on leaf locks; a thread's earliest timer also takes the scheduler's.
 
-use super::fire::fire;
+use super::fire::{fire, look};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::base::lock::{Lock, Pause};
-use crate::chan::Channel;
+use crate::chan::{Channel, Source};
 use crate::primitive::{AtomicUsize, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
@@ -34,12 +34,15 @@ pub(super) struct Record {
     pub(super) armed: Cell<bool>,
     /// The heap it was put into, until `fire` or a `take_out`.
     pub(super) heap: Cell<*const Timers>,
+    /// When it is due, while armed. In the heap it may have an earlier time, at which nothing happens.
+    pub(super) when: Cell<i64>,
     /// A ticker's.
     pub(super) period: Cell<i64>,
     pub(super) kind: Kind,
 }
 
 /// A million may be pending.
+#[cfg(not(loom))]
 const _: () = assert!(std::mem::size_of::<Record>() <= 80);
 
 impl Record {
@@ -51,10 +54,17 @@ impl Record {
             lock: Lock::new(),
             armed: Cell::new(false),
             heap: Cell::new(null()),
+            when: Cell::new(0),
             period: Cell::new(0),
             kind,
         })?;
-        Ok(NonNull::from(Box::leak(record)))
+        let at = NonNull::from(Box::leak(record));
+        // SAFETY: just made.
+        if let Some(chan) = unsafe { at.as_ref() }.chan() {
+            // SAFETY: nobody else knows the channel; `retire` takes this back before the owner's reference goes.
+            unsafe { chan.set_source(Some(Source { look, timer: at.as_ptr() as *const () })) };
+        }
+        Ok(at)
     }
 
     /// Drops a reference.
@@ -110,7 +120,7 @@ impl Record {
     }
 
     /// With the lock held: takes it out of its heap. True: with the heap's reference. None: it is in flight.
-    fn take_out(&self) -> Option<bool> {
+    pub(super) fn take_out(&self) -> Option<bool> {
         // SAFETY: T3.
         match unsafe { self.heap.get().as_ref() } {
             None => Some(false),
@@ -142,17 +152,42 @@ impl Record {
         Some(timers)
     }
 
+    /// Drops a reference that the heap had, while the owner has one.
+    pub(super) fn drop_heaps(&self) {
+        self.refs.fetch_sub(1, Release);
+    }
+
     /// See [`super::Timer::stop`].
     pub fn stop(&self) -> bool {
         self.lock();
-        let prevented = self.disarm();
-        let taken = self.take_out() == Some(true);
+        let prevented = self.stop_locked();
         self.unlock();
-        if taken {
-            // SAFETY: the heap's reference, which is ours now. (The caller has its own.)
-            unsafe { Record::release(self) };
+        prevented
+    }
+
+    fn stop_locked(&self) -> bool {
+        let prevented = self.disarm();
+        if self.take_out() == Some(true) {
+            self.drop_heaps();
         }
         prevented
+    }
+
+    /// Stops it, and gives the owner's reference up.
+    ///
+    /// # Safety
+    /// As for [`Record::release`].
+    pub unsafe fn retire(this: *const Record) {
+        // SAFETY: the caller's reference.
+        unsafe {
+            (*this).lock();
+            (*this).stop_locked();
+            if let Some(chan) = (*this).chan() {
+                chan.set_source(None);
+            }
+            (*this).unlock();
+            Record::release(this);
+        }
     }
 
     /// See [`super::Timer::reset`]. `ns` fits the kind.
@@ -169,6 +204,7 @@ impl Record {
         if !taken {
             self.refs.fetch_add(1, Relaxed);
         }
+        self.when.set(when);
         let put = self.put_in(s, i, when);
         self.armed.set(put.is_ok());
         self.unlock();
@@ -176,8 +212,7 @@ impl Record {
             // From here on the timer may have fired, and its function have freed it.
             Ok(()) => Ok(prevented),
             Err(e) => {
-                // SAFETY: the reference that was for the heap. (The caller has its own.)
-                unsafe { Record::release(self) };
+                self.drop_heaps();
                 Err(e)
             }
         }

@@ -114,6 +114,58 @@ fn the_end_of_a_runtime_stops_its_timers_and_the_next_one_takes_them() {
     }
 }
 
+fn receive(timer: &Timer) -> Result<i64> {
+    let mut value = 0i64;
+    // SAFETY: an element is an i64.
+    unsafe { timer.chan().unwrap().recv((&raw mut value).cast(), crate::sched::wait::NOWAIT) }.map(|()| value)
+}
+
+#[test]
+fn a_receive_finds_what_is_due_without_a_machine() {
+    let s = runtime();
+    let timer = Timer::channel().unwrap();
+    let before = clock::now();
+    timer.reset(None, &s, 0).unwrap();
+    assert!((before..=clock::now()).contains(&receive(&timer).unwrap()));
+    assert_eq!((pending(&s), refs(&timer)), (0, 1));
+    assert_eq!(receive(&timer), Err(Error::Again));
+    assert_eq!(timer.reset(None, &s, 0), Ok(false));
+    assert!(timer.stop());
+    assert_eq!(receive(&timer), Err(Error::Again));
+    timer.reset(None, &s, HOUR).unwrap();
+    assert_eq!(receive(&timer), Err(Error::Again));
+    let kept = timer.chan().unwrap().clone();
+    drop(timer);
+    // SAFETY: the value is thrown away.
+    assert_eq!(unsafe { kept.recv(std::ptr::null_mut(), crate::sched::wait::NOWAIT) }, Err(Error::Again));
+}
+
+#[test]
+fn a_late_receive_finds_one_tick_of_the_past() {
+    const PERIOD: i64 = 1_000_000;
+    let s = runtime();
+    let ticker = Timer::ticker().unwrap();
+    let before = clock::now();
+    ticker.reset(None, &s, PERIOD).unwrap();
+    let after = clock::now();
+    while clock::now() < after + 5 * PERIOD {
+        std::hint::spin_loop();
+    }
+    let came = clock::now();
+    let first = receive(&ticker).unwrap();
+    assert!((before + PERIOD..=after + PERIOD).contains(&first));
+    let next = loop {
+        match receive(&ticker) {
+            Ok(tick) => break tick,
+            Err(_) => std::hint::spin_loop(),
+        }
+    };
+    assert!(next > came && (next - first) % PERIOD == 0);
+    assert_eq!(pending(&s), 1);
+    assert!(ticker.stop());
+    assert_eq!(receive(&ticker), Err(Error::Again));
+}
+
 /// The heap goes away while timers in it are stopped, set in the next runtime, and freed.
 #[test]
 fn the_end_of_a_runtime_may_meet_a_stop_and_a_reset() {

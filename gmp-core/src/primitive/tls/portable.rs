@@ -3,8 +3,13 @@
 
 use std::cell::Cell;
 
+#[cfg(not(loom))]
 thread_local! {
     static WORD: Cell<*mut ()> = const { Cell::new(std::ptr::null_mut()) };
+}
+#[cfg(loom)]
+loom::thread_local! {
+    static WORD: Cell<*mut ()> = Cell::new(std::ptr::null_mut());
 }
 
 /// The word of this thread.

@@ -45,3 +45,25 @@ pub mod futex {
         sleepers.notify_all();
     }
 }
+
+pub mod clock {
+    //! A clock that a model sets: each look at it takes so long.
+
+    use std::cell::Cell;
+
+    thread_local! {
+        // Loom runs all threads of a model on one, so this is one clock; each run of a model starts it anew.
+        static NOW: Cell<(i64, i64)> = const { Cell::new((0, 0)) };
+    }
+
+    /// From now on it is 1, and `step` more after each look.
+    pub fn start(step: i64) {
+        NOW.set((1, step));
+    }
+
+    pub fn now() -> i64 {
+        let (now, step) = NOW.get();
+        NOW.set((now + step, step));
+        now
+    }
+}
