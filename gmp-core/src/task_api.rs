@@ -71,10 +71,19 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    start(f, |_, what| Ok(what))
+}
+
+/// The same, of which `add` says more.
+pub(crate) fn start<F, T>(f: F, add: impl FnOnce(&Shared, Spawn) -> Result<Spawn>) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let packet = Arc::new(Packet { closure: UnsafeCell::new(Some(f)), result: UnsafeCell::new(None) });
     let arg = Arc::into_raw(packet.clone());
     let spawned = crate::global::spawn(|s, _| {
-        Ok(Spawn { detached: false, ..Spawn::plain(s, entry::<F, T>, arg as *mut c_void, 0) })
+        add(s, Spawn { detached: false, ..Spawn::plain(s, entry::<F, T>, arg as *mut c_void, 0) })
     });
     match spawned {
         Ok(handle) => Ok(JoinHandle { handle, packet }),
@@ -113,6 +122,26 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Cancels the task: the wait that it is in, and those that it enters, answer [`Error::Canceled`] (unless they are
+    /// shielded), and contexts that it made below its own end. The task ends when it returns. Nothing if it has ended.
+    ///
+    /// Called by: any task or thread. Blocks: nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: the runtime was stopped since. The task is cancelled even so, but a function to be called at the
+    /// end of one of its contexts was not started: [`Error::NoMemory`], [`Error::Stopped`].
+    ///
+    /// # Example
+    /// ```
+    /// let sleeper = gmp_core::spawn(|| gmp_core::time::sleep(i64::MAX))?;
+    /// sleeper.cancel()?;
+    /// assert_eq!(sleeper.join()?, Err(gmp_core::Error::Canceled));
+    /// # Ok::<(), gmp_core::Error>(())
+    /// ```
+    pub fn cancel(&self) -> Result<()> {
+        crate::context_api::cancel_task(self.handle)
+    }
+
     /// The task's id.
     pub fn id(&self) -> u64 {
         crate::global::task_id(self.handle)
@@ -123,7 +152,11 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.handle != 0 {
             // A stale handle (the runtime was stopped meanwhile) leaves nothing to do.
-            let _ = crate::global::detach(self.handle);
+            let _ = match std::thread::panicking() {
+                false => crate::global::detach(self.handle),
+                // Not from inside: entering may move the task to another thread, and a panic must stay on its own.
+                true => crate::global::look(|s| crate::join::detach(s, None, Handle::unpack(self.handle))).unwrap_or(Ok(())),
+            };
         }
     }
 }
@@ -200,7 +233,10 @@ pub fn self_id() -> u64 {
     enter::current().map_or(0, |t| t.id.get())
 }
 
-/// Lets others go first if they have waited for long; three loads if not. `Canceled` when the task was cancelled.
+/// Lets others go first if they have waited for long; three loads if not. For loops that wait for nothing.
+///
+/// # Errors
+/// [`Error::Canceled`]: the task was cancelled, and does not shield itself.
 #[inline]
 pub fn checkpoint() -> Result<()> {
     let m = enter::task_machine();

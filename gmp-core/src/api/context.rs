@@ -11,6 +11,7 @@ use crate::chan::Channel;
 use crate::context::hook::{self, Call, Hook};
 use crate::context::{member, Context as Plain, Kind};
 use crate::context_api;
+use crate::task_api::{self, JoinHandle};
 use std::fmt;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -218,6 +219,32 @@ impl Context {
     }
 }
 
+/// Runs `f` on a new task in `context`: its waits answer [`Error::Canceled`] when that ends, as do those of the tasks that it
+/// starts.
+///
+/// In a context that has ended the task still runs, up to its first wait. Otherwise as [`spawn`](crate::spawn).
+///
+/// # Errors
+/// As [`spawn`](crate::spawn).
+///
+/// # Example
+/// ```
+/// use gmp_core::{spawn_in, time, Context, Error};
+/// use std::time::Duration;
+///
+/// let limit = Context::with_timeout(None, Duration::from_millis(1))?;
+/// let task = spawn_in(&limit, || time::sleep(i64::MAX))?;
+/// assert_eq!(task.join()?, Err(Error::Canceled));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn spawn_in<F, T>(context: &Context, f: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    task_api::start(f, |s, mut what| member::give(s, &mut what, context.plain()).map(|()| what))
+}
+
 /// The name of a code; None for 0.
 pub(super) fn error_of(code: i32) -> Option<Error> {
     const NAMED: [Error; 14] = [
@@ -237,7 +264,7 @@ pub(super) fn error_of(code: i32) -> Option<Error> {
         Error::Forked,
     ];
     let named = || NAMED.into_iter().find(|error| error.code() == code);
-    let other = || if code > Error::Closed.code() + 1 { Error::Os(-code) } else { Error::Code(code) };
+    let other = || if (-4095..0).contains(&code) { Error::Os(-code) } else { Error::Code(code) };
     (code != 0).then(|| named().unwrap_or_else(other))
 }
 

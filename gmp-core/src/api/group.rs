@@ -84,7 +84,9 @@ where
     let plain = Plain::new(member::parent()?)?;
     let g = Group { plain, panic: Mutex::new(None), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&g)));
-    if !matches!(result, Ok(Ok(_))) {
+    // Tasks fail, too, because the group was cancelled, and so may `f` because of a task.
+    let failed_first = !matches!(result, Ok(Ok(_))) && g.plain.context().error() == 0;
+    if failed_first {
         g.end_context();
     }
     let waited = g.plain.wait(FOREVER);
@@ -92,8 +94,10 @@ where
         g.end_context();
         g.plain.wait_shielded(); // G1
     }
-    match (result, g.panic.into_inner()) {
+    let panic = g.panic.lock().take();
+    match (result, panic) {
         (Err(panic), _) | (_, Some(panic)) => resume_unwind(panic),
+        (Ok(result), None) if failed_first => result,
         (Ok(result), None) => match waited.map(error_of)? {
             Some(failed) => Err(failed),
             None => result,
@@ -168,7 +172,7 @@ unsafe extern "C-unwind" fn run<F: FnOnce() -> Result<()>>(job: *mut c_void) -> 
         Ok(result) => result.err().map_or(0, Error::code),
         Err(payload) => {
             let mut first = panic.lock();
-            let late = first.is_some().then_some(payload);
+            let late = if first.is_none() { first.replace(payload) } else { Some(payload) };
             drop(first);
             drop(late);
             Error::Panicked.code()

@@ -175,7 +175,6 @@ impl Trial {
         let mut step = step.clone();
         match step.op {
             Op::Spawn(other) if world.parties[other].life != Life::Unborn => step.op = Op::Yield,
-            Op::Cancel(other) | Op::Join(other, _) if world.parties[other].life == Life::Unborn => step.op = Op::Yield,
             _ => {}
         }
         // A handle belongs to one at a time: while it is spawned, joined or ends, others leave it alone.
@@ -211,13 +210,13 @@ impl Trial {
         }
         self.steps.extend(burst.iter().cloned());
         self.tally.steps += burst.len();
-        let mut begun = std::mem::take(&mut self.worlds).into_iter().map(|mut world| {
+        let mut begun = HashSet::new();
+        for mut world in std::mem::take(&mut self.worlds) {
             world.parties.iter_mut().for_each(|p| p.log.clear());
             burst.iter().enumerate().for_each(|(k, step)| world.begin(step.party, from + k, step.shielded));
-            world
-        });
-        let allowed = explore(begun.by_ref().collect(), &self.steps, self.wrong);
-        drop(begun);
+            begun.insert(world);
+        }
+        let allowed = explore(begun, &self.steps, self.wrong);
         for (k, step) in burst.iter().enumerate() {
             if step.party == self.driver {
                 perform(&self.arena, self.driver, &step.op, from + k);

@@ -326,7 +326,7 @@ impl Move<'_> {
         }
     }
 
-    fn perform(&mut self, party: usize, op: &Op) {
+    pub fn perform(&mut self, party: usize, op: &Op) {
         match *op {
             Op::Send(Some(chan), until) => self.send(party, chan, until),
             Op::Recv(Some(chan), until) => self.recv(party, chan, false, until),

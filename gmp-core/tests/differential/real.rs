@@ -43,6 +43,8 @@ pub struct Seat {
     next: Shared<Option<(usize, Step)>>,
     pub log: Shared<Vec<Outcome>>,
     pub busy: AtomicBool,
+    /// Its life has ended.
+    pub over: AtomicBool,
     /// In a program that runs freely: all its steps.
     pub list: Shared<Vec<(usize, Step)>>,
 }
@@ -124,7 +126,7 @@ impl Arena {
         self.conds.iter().for_each(Cond::broadcast);
         let end = Step { party: 0, op: Op::End, shielded: false, with_next: false };
         for (n, seat) in self.seats.iter().enumerate() {
-            if !seat.busy.load(Acquire) && seat.handle.load(Acquire) != 0 {
+            if !seat.busy.load(Acquire) && !seat.over.load(Acquire) && seat.handle.load(Acquire) != 0 {
                 self.command(n, 0, &end);
             }
         }
@@ -135,6 +137,7 @@ unsafe extern "C-unwind" fn entry(arg: *mut c_void) -> *mut c_void {
     // SAFETY: the box that `start` made for this task.
     let (arena, party) = *unsafe { Box::from_raw(arg as *mut (Arc<Arena>, usize)) };
     (arena.body)(&arena, party);
+    arena.seats[party].over.store(true, Release);
     null_mut()
 }
 

@@ -10,8 +10,8 @@ const LAYERS: [&[&str]; 7] = [
     &["task", "source"],
     &["processor", "machine"],
     &["sched"],
-    &["chan", "sync", "time", "io", "blocking", "context", "group", "local", "join"],
-    &["runtime", "global", "inspect", "task_api"],
+    &["chan", "sync", "time", "timer", "io", "blocking", "context", "group", "cancel", "local", "join"],
+    &["runtime", "global", "inspect", "task_api", "context_api", "api"],
 ];
 /// The loom models look at everything, and hold the breaking switches that the protocols ask for: in no layer.
 const MODELS: &str = "model";
