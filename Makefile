@@ -91,6 +91,7 @@ test-examples: lib ## the examples and the guide's programs, run; gsum compared 
 	$(CARGO_TEST) -p gmp-tests --test examples
 	cargo run --release -q -p gmp-examples --bin hello
 	cargo run --release -q -p gmp-examples --bin squares
+	cargo run --release -q -p gmp-examples --bin sieve 100
 
 test-python: wheel ## pytest on the wheel, in .venv
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py

@@ -7,7 +7,7 @@
 //! # Layers
 //! Imports point down only (a test reads every `use crate::`):
 //! ```text
-//! L6  runtime, global, task_api, context_api, inspect     the assembled runtime; the one static; numbers
+//! L6  runtime, global, task_api, context_api, api, inspect        the assembled runtime; the one static; Rust's face; numbers
 //! L5  chan, sync, time, timer, context, group, cancel, blocking, join, local      what tasks call
 //! L4  sched                        all policy
 //! L3  processor, machine           the P and M records
@@ -30,10 +30,15 @@
 //! assert_eq!(doubled.join()?, 42);
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
+//! The names in this root are the ones for Rust programs: tasks, [`channel`]s and [`Select`], [`Mutex`] and the other locks,
+//! [`Timer`]s, [`Context`]s, [`group`]s. What lies below in the modules is what they and the C ABI are made of.
 
 #![cfg_attr(not(loom), deny(unsafe_code))]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]
 
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "carries closures through foreign entries")]
+pub mod api;
 #[allow(unsafe_code, reason = "a fallible box; hand-written fences")]
 pub mod base;
 #[cfg(not(loom))]
@@ -118,5 +123,14 @@ pub mod sys;
 pub mod task;
 
 pub use base::error::{Error, Result};
+// By its file: `api` has a module of the function's name too.
 #[cfg(not(loom))]
-pub use task_api::{spawn, yield_now, JoinHandle};
+pub use api::group::{group, Group};
+#[cfg(not(loom))]
+pub use api::{
+    call_after, channel, shield, spawn_in, within, After, Call, Condvar, Context, Mutex, MutexGuard, Once, OnceCell,
+    Permit, ReadGuard, Receiver, RwLock, Select, Semaphore, SendError, Sender, Ticker, Timer, WaitGroup, Working,
+    WriteGuard,
+};
+#[cfg(not(loom))]
+pub use task_api::{checkpoint, spawn, yield_now, JoinHandle};

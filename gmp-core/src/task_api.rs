@@ -152,10 +152,11 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.handle != 0 {
             // A stale handle (the runtime was stopped meanwhile) leaves nothing to do.
-            let _ = match std::thread::panicking() {
-                false => crate::global::detach(self.handle),
+            let _ = if std::thread::panicking() {
                 // Not from inside: entering may move the task to another thread, and a panic must stay on its own.
-                true => crate::global::look(|s| crate::join::detach(s, None, Handle::unpack(self.handle))).unwrap_or(Ok(())),
+                crate::global::look(|s| crate::join::detach(s, None, Handle::unpack(self.handle))).unwrap_or(Ok(()))
+            } else {
+                crate::global::detach(self.handle)
             };
         }
     }

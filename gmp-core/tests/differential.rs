@@ -4,7 +4,9 @@
 #[path = "differential/mod.rs"]
 mod differential;
 
-use differential::{check, Driver};
+use differential::{body, check, free, lockstep, Driver, PATIENCE};
+use differential::model::Wrong;
+use differential::program::Program;
 use gmp_core::base::rng::Rng;
 use gmp_core::{global, runtime, time, Error};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,4 +57,90 @@ fn lockstep_on_one_processor() {
 fn lockstep_beside_a_thread_on_two_processors() {
     let _alone = alone(2);
     in_lockstep(Driver::Thread, 200);
+}
+
+fn freely(procs: i32, threads: bool, rounds: u64) {
+    let _alone = alone(procs);
+    let mut rng = Rng::new(seed());
+    let mut ended = 0;
+    let rounds = env("GMP_TEST_ROUNDS", rounds);
+    for round in 0..rounds {
+        let bytes = draw(&mut rng);
+        let all = free::confluent(&bytes, threads, &mut rng, PATIENCE);
+        ended += u64::from(all.unwrap_or_else(|why| panic!("round {round}: bytes {bytes:02x?}\n{why}")));
+    }
+    eprintln!("{ended} of {rounds} programs ended");
+    assert!(ended > rounds / 50 && ended < rounds, "the programs are no good");
+}
+
+#[test]
+fn confluent_programs_end_as_the_model_says_on_one_processor() {
+    freely(1, false, 1000);
+}
+
+#[test]
+fn confluent_programs_end_as_the_model_says_on_two_processors() {
+    freely(2, true, 500);
+}
+
+#[test]
+fn whatever_runs_freely_loses_and_doubles_nothing() {
+    let mut rng = Rng::new(seed());
+    for procs in [1, 2] {
+        let _alone = alone(procs);
+        for round in 0..env("GMP_TEST_ROUNDS", 300) {
+            let bytes = draw(&mut rng);
+            free::any(&bytes, PATIENCE)
+                .unwrap_or_else(|why| panic!("{procs} processors, round {round}: bytes {bytes:02x?}\n{why}"));
+        }
+    }
+}
+
+/// The fuzz target's body as an ordinary test: on its seeds, and on what a fuzzer begins with.
+#[test]
+fn seeds_and_odd_bytes_agree_with_the_model() {
+    let _alone = alone(2);
+    let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds")).expect("the seeds");
+    let mut all: Vec<Vec<u8>> = seeds.map(|seed| std::fs::read(seed.unwrap().path()).unwrap()).collect();
+    assert!(all.len() >= 9);
+    for n in [0, 1, 5, 6, 7, 14, 200, 2000] {
+        all.push(vec![0; n]);
+        all.push(vec![255; n]);
+        all.push((0..n).map(|n| n as u8).collect());
+    }
+    let mut rng = Rng::new(seed());
+    all.extend((0..env("GMP_TEST_ROUNDS", 50)).map(|_| draw(&mut rng)));
+    all.iter().for_each(|bytes| body(bytes));
+}
+
+/// Each rule of the model is needed: with any of them wrong the comparison fails soon.
+#[test]
+fn planted_wrong_rules_are_noticed() {
+    const ALL: [Wrong; 15] = [
+        Wrong::NewestChanWaiterFirst,
+        Wrong::CloseDropsBuffer,
+        Wrong::CloseWakesOne,
+        Wrong::SelectTakesFirst,
+        Wrong::CancelBeforeTry,
+        Wrong::PastBeforeTry,
+        Wrong::NewestMutexWaiterFirst,
+        Wrong::UnlockIsFree,
+        Wrong::ReadersPassWriters,
+        Wrong::WriterAfterWriter,
+        Wrong::SignalWakesNewest,
+        Wrong::CanceledCondIsUnlocked,
+        Wrong::SmallRequestsPass,
+        Wrong::CountWakesOne,
+        Wrong::OnceAgain,
+    ];
+    let _alone = alone(1);
+    let mut rng = Rng::new(seed());
+    for wrong in ALL {
+        let noticed = (1..3000).find(|_| {
+            let program = Program::read(&draw(&mut rng));
+            lockstep(&program, Driver::Task, Some(wrong), PATIENCE).is_err()
+        });
+        eprintln!("{wrong:?} after {noticed:?} programs");
+        assert!(noticed.is_some(), "{wrong:?} is not noticed");
+    }
 }

@@ -1,4 +1,4 @@
-/* Many senders and many receivers, tasks and threads in any mix: each value arrives once, and each sender's in order. */
+/* Many senders and many receivers, tasks and threads in any mix: each value arrives once, each sender's in order. */
 //@ with GMP_TEST_NO_MEMBARRIER=1
 #include <pthread.h>
 

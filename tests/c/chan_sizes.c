@@ -1,5 +1,5 @@
-/* Elements of every size: copied byte for byte on each path, and not a byte beside them; zero fill; thrown away. §19.2,
- * §19.4, §19.12. */
+/* Elements of every size: copied byte for byte on each path, and not a byte beside them; zero fill; thrown away.
+ * §19.2, §19.4, §19.12. */
 //@ with GMP_TEST_NO_MEMBARRIER=1
 #include <pthread.h>
 
@@ -91,7 +91,7 @@ SCENARIO(buffer_keeps_every_byte_at_every_fill) {
     }
 }
 
-/* ------------------------------------------------------------ hand-over, both ways, through a task's or thread's stack */
+/* ------------------------------------------------------------ hand-over, both ways, through the waiter's stack */
 struct side {
     gmp_chan_t *chan;
     size_t size;

@@ -166,6 +166,58 @@ SCENARIO(wait_is_woken_once_and_no_later_one_for_it) {
     gmp_chan_free(shared);
 }
 
+/* ------------------------------------------------------------ what is kept */
+static void *wait_with_errno(void *arg) {
+    gmp_chan_t *nobody = ints(0);
+    int mine = (int)(intptr_t)arg, value = mine;
+    for (int i = 0; i < 300; i++) {
+        gmp_case_t cases[2] = {{GMP_CASE_RECV, 0, nobody, NULL}, {1 + mine % 2, 0, shared, &value}};
+        check_set_errno(mine);
+        if (i % 3 == 0) CHECK_OK(gmp_select(cases, 2, SOON(), NULL));
+        else if (mine % 2 == 0) CHECK_OK(gmp_chan_send(shared, &value, GMP_FOREVER));
+        else CHECK_OK(gmp_chan_recv(shared, &value, SOON()));
+        CHECK_EQ(check_errno(), mine);
+        if (i % 2) CHECK_CODE(gmp_chan_recv(nobody, NULL, GMP_NOWAIT), GMP_EAGAIN);
+        else CHECK_CODE(gmp_chan_recv(nobody, NULL, gmp_after_ns(500)), GMP_ETIMEDOUT);
+        CHECK_EQ(check_errno(), mine);
+    }
+    gmp_chan_free(nobody);
+    return NULL;
+}
+
+SCENARIO(errno_is_kept_by_every_operation) {
+    pthread_t thread[4];
+    check_start(2);
+    shared = ints(0);
+    for (intptr_t i = 1; i <= 4; i++) CHECK_EQ(pthread_create(&thread[i - 1], NULL, wait_with_errno, (void *)i), 0);
+    for (intptr_t i = 5; i <= 40; i++) CHECK_OK(gmp_spawn(wait_with_errno, (void *)i, NULL, NULL));
+    for (int i = 0; i < 4; i++) CHECK_EQ(pthread_join(thread[i], NULL), 0);
+    CHECK_IDLE();
+    gmp_chan_free(shared);
+}
+
+static void *take_three(void *arg) {
+    for (int i = 0; i < 3; i++) CHECK_EQ(recv_one(shared), i);
+    return arg;
+}
+
+SCENARIO(channel_and_its_values_outlive_a_shutdown) {
+    gmp_task_t *task;
+    check_start(2);
+    shared = ints(3);
+    for (int i = 0; i < 3; i++) send_one(shared, i);
+    CHECK_OK(gmp_shutdown(GMP_FOREVER));
+    CHECK_CODE(gmp_chan_send(shared, &(int){3}, GMP_NOWAIT), GMP_EAGAIN);
+    CHECK_EQ(gmp_chan_len(shared), 3);
+    play(1, 1, 0, 100); /* threads need no runtime */
+    check_start(1);
+    CHECK_OK(gmp_spawn(take_three, NULL, NULL, &task));
+    CHECK_OK(gmp_join(task, SOON(), NULL));
+    CHECK_EQ(gmp_chan_len(shared), 0);
+    CHECK_OK(gmp_shutdown(GMP_FOREVER));
+    gmp_chan_free(shared);
+}
+
 /* ------------------------------------------------------------ signals */
 static gmp_chan_t *empty;
 

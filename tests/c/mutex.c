@@ -243,6 +243,46 @@ SCENARIO(sleeping_thread_lets_tasks_in) { ten_locks_against(THREAD, TASK, 1); }
 SCENARIO(spinning_thread_lets_tasks_in) { ten_locks_against(THREAD, TASK, 0); }
 SCENARIO(spinning_thread_lets_threads_in) { ten_locks_against(THREAD, THREAD, 0); }
 
+enum { STARVING = 5 };
+static int served[STARVING];
+static atomic_int served_now;
+
+static void wait_too_long(void *arg) {
+    CHECK_OK(gmp_mutex_lock(&mutex, GMP_FOREVER));
+    served[atomic_fetch_add(&served_now, 1)] = (int)(intptr_t)arg;
+    for (int i = 0; i < 3; i++) gmp_yield(); /* for whoever would like to go first */
+    CHECK_OK(gmp_mutex_unlock(&mutex));
+}
+
+/* §22.3, §22.6: the woken one finds the mutex taken again, after more than a millisecond. From then on it is handed to
+ * those in the queue, and no newcomer gets it before they have had it. */
+static void lock_again_and_again(void *arg) {
+    struct party party[STARVING];
+    (void)arg;
+    CHECK_OK(gmp_mutex_lock(&mutex, GMP_FOREVER));
+    for (int i = 0; i < STARVING; i++) {
+        party_start(&party[i], TASK, wait_too_long, (void *)(intptr_t)i);
+        UNTIL(check_stats().tasks_parked == i + 1, give_way());
+    }
+    for (int i = 0; i < 10; i++) {
+        CHECK_OK(gmp_sleep(2 * MS));
+        CHECK_OK(gmp_mutex_unlock(&mutex));
+        if (gmp_mutex_trylock(&mutex) != GMP_OK) break; /* starving */
+        CHECK_EQ(atomic_load(&served_now), 0);
+        CHECK(i < 9);
+    }
+    UNTIL(gmp_mutex_trylock(&mutex) == GMP_OK, give_way());
+    CHECK_EQ(atomic_load(&served_now), STARVING);
+    for (int i = 0; i < STARVING; i++) CHECK_EQ(served[i], i);
+    CHECK_OK(gmp_mutex_unlock(&mutex));
+    parties_end(party, STARVING);
+}
+
+SCENARIO(starving_mutex_goes_to_its_queue_in_order) {
+    gmp_max_procs(1);
+    CHECK_OK(gmp_run(lock_again_and_again, NULL));
+}
+
 /* ------------------------------------------------------------ cancellation */
 static void *wait_until_cancelled(void *arg) {
     (void)arg;

@@ -1,4 +1,5 @@
-/* Which of the ready cases a select takes: any, with equal chance; and what it answers for each. §20.4 to §20.6, §20.13. */
+/* Which of the ready cases a select takes: any, with equal chance; and what it answers for each. §20.4 to §20.6,
+ * §20.13. */
 //@ with GMP_TEST_NO_MEMBARRIER=1
 #include <math.h>
 #include <pthread.h>

@@ -9,7 +9,7 @@
 
 #include "check.h"
 
-/* To other tasks, and to other threads: who looks at a variable all the time keeps a core from those who will set it. */
+/* To other tasks and other threads: who looks at a variable all the time keeps a core from those who will set it. */
 __attribute__((unused)) static void give_way(void) {
     gmp_yield();
     sched_yield();
@@ -129,7 +129,7 @@ __attribute__((unused)) static void until_waiting(struct party *p, int n) {
 /* ------------------------------------------------------------ rounds */
 static atomic_int rounds_met;
 
-/* All `parties` leave it for the round at about the same moment. Rounds count from zero, and everybody meets in each. */
+/* All `parties` leave it for the round at about the same moment. Rounds count from zero, and all meet in each. */
 __attribute__((unused)) static void meet(int round, int parties) {
     atomic_fetch_add(&rounds_met, 1);
     UNTIL(atomic_load(&rounds_met) >= (round + 1) * parties, give_way());

@@ -3,6 +3,8 @@
 //!
 //! Each rule is a function from text to complaints, and is shown to find a planted offence.
 
+#[path = "house/facts.rs"]
+mod facts;
 #[path = "house/layering.rs"]
 mod layering;
 #[path = "house/lengths.rs"]

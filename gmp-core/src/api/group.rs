@@ -77,6 +77,17 @@ struct Job<F> {
 /// assert_eq!(failed, Err(Error::Code(-5000)));
 /// # Ok::<(), Error>(())
 /// ```
+/// What does not outlive the call cannot be borrowed:
+/// ```compile_fail
+/// gmp_core::group(|g| {
+///     let short = String::new();
+///     g.spawn(|| {
+///         println!("{short}");
+///         Ok(())
+///     })
+/// })?;
+/// # Ok::<(), gmp_core::Error>(())
+/// ```
 pub fn group<'env, F, R>(f: F) -> Result<R>
 where
     F: for<'scope> FnOnce(&'scope Group<'scope, 'env>) -> Result<R>,
@@ -141,8 +152,7 @@ impl<'scope> Group<'scope, '_> {
         let job = Box::into_raw(try_box(Job { f, panic: &self.panic })?);
         // SAFETY: G1: the group stays, and what `f` borrows, until the task has ended; G2.
         unsafe {
-            let started =
-                self.plain.go(run::<F>, job.cast(), 0, |what| global::spawn(|s, _| what(s)).map(drop));
+            let started = self.plain.go(run::<F>, job.cast(), 0, |what| global::spawn(|s, _| what(s)).map(drop));
             if started.is_err() {
                 drop(Box::from_raw(job));
             }

@@ -9,12 +9,11 @@
 //!        keeps the empty cell's memory, not what the closure had.)
 
 use crate::primitive::Mutex;
+use crate::task::TaskFn;
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::null_mut;
 use std::sync::Arc;
-
-use crate::task::TaskFn;
 
 struct Cell<F>(Mutex<Option<F>>);
 

@@ -1,8 +1,8 @@
-//! Timers, contexts, groups and cancellation for Rust: closures instead of functions with an argument, owners instead of
-//! handles that must be given back.
+//! The library's face for Rust: closures instead of functions with an argument, owners instead of handles that must be given
+//! back. The crate's root has all these names.
 //!
-//! Owns: the closures. What they are about is below: `timer`, `context`, `group`, `cancel`. Channels are in `chan/typed.rs`,
-//! locks in `sync/safe`; all of it is named in the crate's root.
+//! Owns: the closures of timers, contexts and groups. What is said about tasks is in `task_api.rs`; channels are in
+//! `chan/typed.rs`, locks in `sync/safe`.
 //!
 //! Called by: any task or thread, where nothing else is said. The first call that needs the runtime starts it.
 
@@ -11,6 +11,19 @@ pub mod context;
 pub mod group;
 mod job;
 pub mod timer;
+
+pub use self::cancel::shield;
+pub use self::context::{spawn_in, After, Context};
+pub use self::group::{group, Group};
+pub use self::timer::{call_after, Call, Ticker, Timer};
+pub use crate::chan::typed::{channel, Receiver, SendError, Sender};
+pub use crate::chan::typed_select::Select;
+pub use crate::sync::safe::condvar::Condvar;
+pub use crate::sync::safe::mutex::{Mutex, MutexGuard};
+pub use crate::sync::safe::once::{Once, OnceCell};
+pub use crate::sync::safe::rwlock::{ReadGuard, RwLock, WriteGuard};
+pub use crate::sync::safe::semaphore::{Permit, Semaphore};
+pub use crate::sync::safe::wait_group::{WaitGroup, Working};
 
 use std::time::Duration;
 

@@ -20,6 +20,11 @@ pub mod select;
 mod transfer;
 pub mod wait;
 
+#[cfg(not(loom))]
+pub mod typed;
+#[cfg(not(loom))]
+pub mod typed_select;
+
 use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
 #[cfg(loom)]

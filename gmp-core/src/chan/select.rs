@@ -12,6 +12,7 @@
 //!        last touch, and the select waits for it.
 //!
 //! Called by: any task or thread. Blocks: the task, or a thread that is no task.
+//! Model: `model/select.rs`, breaking switch `SelectNotEnlisted`.
 
 use super::wait::inside;
 use super::{Chan, Moved};
@@ -300,6 +301,18 @@ impl Among<'_> {
     fn node(&self, n: usize) -> &Node {
         // SAFETY: the places stay as long as the select.
         unsafe { &*self.places[n].node.as_ptr() }
+    }
+}
+
+#[cfg(loom)]
+impl Drop for Among<'_> {
+    /// Its memory and the nodes' are given back: an access that is not over by now is an error of the protocol, which loom reports.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: nobody else stores to it any more; or loom says so.
+            unsafe { self.enlisted.unsync_load() };
+            self.places.iter().for_each(|place| place.node.set(Node::new(null(), 0, 0)));
+        }
     }
 }
 

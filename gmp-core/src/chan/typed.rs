@@ -45,9 +45,14 @@ use std::sync::Arc;
 /// assert_eq!(sum.join()?, 5050);
 /// # Ok::<(), gmp_core::Error>(())
 /// ```
+/// What must stay on its thread is refused:
+/// ```compile_fail,E0277
+/// let (_counts, _received) = gmp_core::channel::<std::rc::Rc<u32>>(4)?;
+/// # Ok::<(), gmp_core::Error>(())
+/// ```
 pub fn channel<T: Send>(capacity: usize) -> Result<(Sender<T>, Receiver<T>)> {
     let chan = Channel::new(size_of::<T>(), capacity)?;
-    let ends = Arc::new(Ends { chan, senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1), values: PhantomData });
+    let ends = Ends::of(chan);
     Ok((Sender { ends: ends.clone() }, Receiver { ends }))
 }
 
@@ -65,6 +70,12 @@ unsafe impl<T: Send> Sync for Ends<T> {}
 unsafe impl<T: Send> Send for Ends<T> {}
 
 impl<T> Ends<T> {
+    /// For one sender and one receiver.
+    fn of(chan: Channel) -> Arc<Ends<T>> {
+        let one = || AtomicUsize::new(1);
+        Arc::new(Ends { chan, senders: one(), receivers: one(), values: PhantomData })
+    }
+
     /// Nothing if the other side was first.
     fn close(&self) {
         if let Ok(claimed) = self.chan.close_claiming() {
@@ -309,7 +320,7 @@ impl<T> Receiver<T> {
     /// What can be received from it are `T`s, and it is not [plain](Chan::is_plain).
     pub unsafe fn of(chan: Channel) -> Receiver<T> {
         debug_assert!(!chan.is_plain() && chan.elem_size() == size_of::<T>());
-        Receiver { ends: Arc::new(Ends { chan, senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1), values: PhantomData }) }
+        Receiver { ends: Ends::of(chan) }
     }
 }
 

@@ -10,6 +10,10 @@
 //! a thread is interrupted (`preemptions`); each says so.
 
 #[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod chan;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod idle_ends;
@@ -18,11 +22,17 @@ mod join;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod mutex;
+#[cfg(test)]
 mod note;
 #[cfg(test)]
 mod owner;
 #[cfg(test)]
+mod select;
+#[cfg(test)]
 mod state;
+#[cfg(test)]
+mod timer;
 #[cfg(test)]
 mod wait_group;
 #[cfg(test)]

@@ -219,10 +219,8 @@ pub unsafe fn finish_all(i: Option<Inside>, mut claimed: Claimed) {
 pub unsafe fn wake(i: Option<Inside>, waiter: *const Waiter) {
     // SAFETY: the caller's promise; the waiter stays until `done`.
     unsafe {
-        if (*waiter).word().claim() {
+        if (*waiter).word().claim_or_done() {
             finish(i, waiter);
-        } else {
-            (*waiter).word().done();
         }
     }
 }

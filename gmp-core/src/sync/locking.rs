@@ -24,8 +24,8 @@ use std::cell::Cell;
 /// Who has waited longer than this, in ns, is given the mutex (§22.3).
 const PATIENCE: i64 = 1_000_000;
 /// Tries before a wait, and pauses between two of them (§22.5).
-const TRIES: u32 = 4;
-const PAUSES: u32 = 30;
+const TRIES: u32 = if cfg!(loom) { 1 } else { 4 };
+const PAUSES: u32 = if cfg!(loom) { 1 } else { 30 };
 
 /// One party's wait for a mutex.
 struct Wait<'a> {

@@ -10,6 +10,8 @@ pub mod mutex;
 #[cfg(not(loom))]
 pub mod once;
 pub mod rwlock;
+#[cfg(not(loom))]
+pub mod safe;
 pub mod sema;
 pub mod semaphore;
 pub mod wait_group;

@@ -241,7 +241,6 @@ impl Mutex {
     }
 
     /// The owner of `WOKEN` does not want the mutex any more: gives the bit back, or to this one, who is to be woken.
-    #[must_use]
     pub fn give_wake_back(&self) -> Claimed {
         #[cfg(loom)]
         if Break::MutexWakeForgotten.is_on() {

@@ -145,6 +145,20 @@ impl WaitWord {
         self.claim_as(WOKEN)
     }
 
+    /// A waker's try without the object's lock: claims it, or says `done` in the same step, so that no `arm` comes between.
+    #[must_use]
+    pub fn claim_or_done(&self) -> bool {
+        let mut word = self.0.load(Acquire);
+        loop {
+            let waits = word & (WAITING | WOKEN | EXPIRED | CANCELED) == WAITING;
+            let next = word | if waits { WOKEN } else { DONE };
+            match self.0.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) => return waits,
+                Err(now) => word = now,
+            }
+        }
+    }
+
     /// The deadline's try.
     #[must_use]
     pub fn expire(&self) -> Expiry {

@@ -6,8 +6,8 @@
 //!  - V1. A waker that has claimed a task's waiter may touch it until it makes the task ready; one that has claimed a
 //!        thread's, until it says [`Waiter::finish_thread`] (the futex call gets an address that may be gone, which is
 //!        harmless). Whoever has not claimed it touches it only while it is in an object, under that object's lock.
-//!  - V2. A waker that took the waiter out of its object without a lock and then loses the claim says `done` as its last
-//!        touch; the waiter waits for that in [`Waiter::settle`] (the join cell does so).
+//!  - V2. A waker that took the waiter out of its object without a lock and then loses the claim says `done` in the step
+//!        in which it loses; the waiter waits for that in [`Waiter::settle`] (the join cell does so).
 //!
 //! Model: `model/waiter.rs`, breaking switch (with the join cell) `JoinNoSettle`.
 

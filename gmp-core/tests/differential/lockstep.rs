@@ -3,9 +3,11 @@
 //! Always true: quiet means that every task is parked, except the one that asks, and that no machine works and no deadline
 //! is on its way. So what is seen then stays until somebody is told something.
 
-use super::model::{explore, Doing, Got, Life, Outcome, World, Wrong};
+use super::model::{explore, Wrong};
+use super::free::disperse;
 use super::program::{Op, Program, Step, MUTEXES, ONCES};
 use super::real::{lock, obey, perform, Arena};
+use super::world::{Doing, Got, Life, Outcome, World};
 use gmp_core::{global, time, yield_now};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 /// How long it may take until the world is quiet, in ns: only a lost wake takes so long.
 pub const PATIENCE: i64 = 20_000_000_000;
 /// Rounds of ending everything before it is given up.
-const ROUNDS: usize = 64;
+pub const ROUNDS: usize = 64;
 
 /// Waits until every task but the caller is parked. False: `patience` ns were not enough.
 pub fn quiet(patience: i64) -> bool {
@@ -137,7 +139,8 @@ pub fn run(program: &Program, wrong: Option<Wrong>, patience: i64) -> Result<Tal
     }
     let result = trial.quiet().and_then(|()| trial.follow(program)).and_then(|()| trial.finish());
     if result.is_err() || trial.tally.wild {
-        trial.disperse();
+        // What fails has been told already.
+        let _rest = disperse(&trial.arena, patience);
     }
     result.map(|()| trial.tally).map_err(|why| format!("{}{why}", trial.story))
 }
@@ -288,27 +291,6 @@ impl Trial {
             }
         }
         Ok(())
-    }
-
-    /// The comparison is over: ends what can be ended.
-    fn disperse(&self) {
-        let tasks = || global::stats().tasks_ended;
-        for _ in 0..ROUNDS {
-            let before = tasks();
-            self.arena.disperse();
-            if !quiet(self.patience) {
-                return;
-            }
-            if tasks() == before && self.arena.seats.iter().all(|seat| !seat.busy.load(Acquire)) {
-                break;
-            }
-        }
-        for seat in &self.arena.seats {
-            let handle = seat.handle.load(Acquire);
-            if handle != 0 {
-                let _gone = global::join(handle, time::NOWAIT);
-            }
-        }
     }
 }
 

@@ -2,16 +2,21 @@
 //!
 //! Used by `tests/differential.rs` and by the fuzz target (`fuzz/fuzz_targets/differential.rs`), which only make bytes.
 
+mod confluent;
+pub mod free;
 pub mod lockstep;
 pub mod model;
 mod model_chan;
 mod model_sync;
 pub mod program;
 pub mod real;
+pub mod world;
 
-use gmp_core::spawn;
+use gmp_core::base::rng::Rng;
+use gmp_core::{global, runtime, spawn, Error};
 use model::Wrong;
 use program::Program;
+use std::sync::Once;
 
 pub use lockstep::{Tally, PATIENCE};
 
@@ -47,6 +52,24 @@ pub fn check(bytes: &[u8], driver: Driver) -> Result<Tally, String> {
             None => format!("bytes {bytes:02x?}\n{why}\n(it did not fail a second time)"),
         }
     })
+}
+
+/// What is done with bytes of any kind: each way of running them. Panics when something differs.
+pub fn body(bytes: &[u8]) {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let started = global::start(&runtime::Config { max_procs: 2, ..Default::default() });
+        assert!(matches!(started, Ok(()) | Err(Error::Busy)), "{started:?}");
+    });
+    let odd = bytes.last().is_some_and(|last| last % 2 == 1);
+    let driver = if odd { Driver::Thread } else { Driver::Task };
+    let mut rng = Rng::new(bytes.len() as u64);
+    let all = check(bytes, driver)
+        .and_then(|_| free::any(bytes, PATIENCE))
+        .and_then(|()| free::confluent(bytes, odd, &mut rng, PATIENCE));
+    if let Err(why) = all {
+        panic!("{why}");
+    }
 }
 
 /// Leaves steps out as long as it fails; how the smallest does.

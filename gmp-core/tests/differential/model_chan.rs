@@ -1,7 +1,8 @@
 //! The model of channels and select (§19, §20).
 
-use super::model::{Doing, Entry, Got, Move, On, Wrong};
+use super::model::{Move, Wrong};
 use super::program::{value, Case, Until};
+use super::world::{Doing, Entry, Got, On};
 use gmp_core::{Error, Result};
 
 type Received = (Result<()>, Got);

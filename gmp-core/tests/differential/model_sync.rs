@@ -1,8 +1,11 @@
 //! The model of the sync objects (§21, §22).
 
-use super::model::{Doing, Move, On, Wrong};
-use super::program::{Op, Until};
+use super::model::{Move, Wrong};
+use super::program::Until;
+use super::world::{Doing, On, Party};
 use gmp_core::{Error, Result};
+
+const TEMPORARY: bool = true;
 
 impl Move<'_> {
     pub fn lock(&mut self, party: usize, mutex: usize, until: Until) {
@@ -13,6 +16,9 @@ impl Move<'_> {
             self.w.mutexes[mutex].held = true;
             self.done(party, Ok(()));
         } else if self.waits(party, On::Mutex(mutex), until) {
+            if TEMPORARY && self.choices.choose(2) == 1 {
+                return self.w.mutexes[mutex].queue.push_front(party);
+            }
             self.w.mutexes[mutex].queue.push_back(party);
         }
     }
@@ -48,7 +54,7 @@ impl Move<'_> {
             m.woken = false;
         }
         if m.held {
-            if woken {
+            if woken || TEMPORARY && self.choices.choose(2) == 1 {
                 m.queue.push_front(party);
             } else {
                 m.queue.push_back(party);
@@ -217,7 +223,7 @@ impl Move<'_> {
         self.done(party, Ok(()));
         if self.w.count == 0 {
             let one = self.is_wrong(Wrong::CountWakesOne);
-            let waiting = |p: &super::model::Party| matches!(p.doing, Doing::Waits(On::Zero, _));
+            let waiting = |p: &Party| matches!(p.doing, Doing::Waits(On::Zero, _));
             let all: Vec<usize> = (0..self.w.parties.len()).filter(|&n| waiting(&self.w.parties[n])).collect();
             all.iter().take(if one { 1 } else { all.len() }).for_each(|&p| self.done(p, Ok(())));
         }
@@ -234,7 +240,7 @@ impl Move<'_> {
         }
     }
 
-    pub fn once(&mut self, party: usize, once: usize, inner: &Op) {
+    pub fn once(&mut self, party: usize, once: usize) {
         let again = self.is_wrong(Wrong::OnceAgain);
         let o = &mut self.w.onces[once];
         if o.done && !again {
@@ -245,8 +251,9 @@ impl Move<'_> {
             let _waits = self.waits(party, On::Once(once), Until::Forever);
         } else {
             o.runner = Some(party);
-            self.w.parties[party].running.push(once);
-            self.perform(party, inner);
+            let p = &mut self.w.parties[party];
+            p.running.push(once);
+            p.doing = Doing::Starts(p.step);
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Always true: a party that waits for its next step waits shielded, so that its cancellation is seen by its operations only.
 
-use super::model::{Got, Outcome};
+use super::free::Taken;
 use super::program::{value, Op, Program, Step, Until, CASES, CONDS, MUTEXES, ONCES};
+use super::world::{Got, Outcome};
 use gmp_core::chan::select::{select, Case, RECV, SEND};
 use gmp_core::chan::{wait, Chan, Channel};
 use gmp_core::sched::spawn::Spawn;
@@ -66,6 +67,8 @@ pub struct Arena {
     /// The rest of the lists is not to be done.
     pub stop: AtomicBool,
     pub ledgers: Vec<Shared<Ledger>>,
+    /// What `disperse` has done to them.
+    pub rescued: Shared<Taken>,
 }
 
 fn many<T: Default>(n: usize) -> Vec<T> {
@@ -89,6 +92,7 @@ impl Arena {
             body,
             stop: AtomicBool::new(false),
             ledgers: many(program.chans.len()),
+            rescued: Shared::default(),
         })
     }
 
@@ -118,10 +122,17 @@ impl Arena {
         for seat in &self.seats {
             let _gone = context_api::cancel_task(seat.handle.load(Acquire));
         }
-        self.chans.iter().for_each(|chan| drop(chan.close()));
-        self.mutexes.iter().filter(|m| m.is_held()).for_each(|m| drop(m.unlock()));
-        let _nobody = (self.rwlock.write_unlock(), self.rwlock.read_unlock());
-        let _most = self.permits.release(8);
+        for chan in &self.chans {
+            let _closed_before = chan.close();
+        }
+        for mutex in &self.mutexes {
+            let _nobody = mutex.unlock();
+        }
+        let mut rescued = lock(&self.rescued);
+        rescued.writers += i64::from(self.rwlock.write_unlock().is_ok());
+        rescued.readers += i64::from(self.rwlock.read_unlock().is_ok());
+        rescued.permits += if self.permits.release(8).is_ok() { 8 } else { 0 };
+        drop(rescued);
         while self.group.change(-1).is_ok() {}
         self.conds.iter().for_each(Cond::broadcast);
         let end = Step { party: 0, op: Op::End, shielded: false, with_next: false };

@@ -108,7 +108,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-/// A locked [`Mutex`]; unlocked when this is dropped. It can be given to another task or thread if the value can.
+/// A locked [`Mutex`]; unlocked when this is dropped. It can be given to another task or thread if the value can, and be shared
+/// with one if the value can:
+/// ```compile_fail,E0277
+/// fn shared_with_another_thread<T: Sync>() {}
+/// shared_with_another_thread::<gmp_core::MutexGuard<'_, std::cell::Cell<u32>>>();
+/// ```
 #[must_use = "it is unlocked at once otherwise"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,

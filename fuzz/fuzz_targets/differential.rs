@@ -1,0 +1,10 @@
+//! Bytes as a program over channels and sync objects, on the library and on the model: `make fuzz`.
+//!
+//! The same bytes by hand: put the file into `fuzz/seeds`, and run the test `seeds_and_odd_bytes_agree_with_the_model`.
+
+#![no_main]
+
+#[path = "../../gmp-core/tests/differential/mod.rs"]
+mod differential;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| differential::body(bytes));
