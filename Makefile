@@ -6,6 +6,9 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PYTHON ?= python3
 CC ?= cc
+FUZZ_SECONDS ?= 60
+# What a program is read out of: more bytes than the most steps have say nothing.
+FUZZ_LEN := 774
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 RELEASE := target/release
@@ -18,7 +21,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python bench check fmt clean install need
+	test-examples test-python fuzz bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -97,6 +100,13 @@ test-python: wheel ## pytest on the wheel, in .venv
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
 	$(VENV)/bin/python -m pytest -q tests/python
 	scripts/compare-gsum.sh $(VENV)/bin/python examples/python/gsum.py
+
+fuzz: need ## programs of a fuzzer's making on the library and on a model, for FUZZ_SECONDS=60
+	@scripts/need.sh c++
+	@command -v cargo-fuzz >/dev/null || { echo "missing: cargo-fuzz -- cargo install cargo-fuzz" >&2; exit 1; }
+	mkdir -p fuzz/corpus/differential
+	cargo fuzz run --sanitizer none differential fuzz/corpus/differential fuzz/seeds -- \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=$(FUZZ_LEN) -timeout=120
 
 bench: lib wheel ## ours beside the peers that are installed: medians, ratios, a CSV and plots
 	$(VENV)/bin/python benches/run.py $(BENCH)

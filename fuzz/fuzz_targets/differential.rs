@@ -4,6 +4,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "wrong rules are planted by the test only")]
 #[path = "../../gmp-core/tests/differential/mod.rs"]
 mod differential;
 

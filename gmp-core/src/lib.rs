@@ -31,7 +31,7 @@
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
 //! The names in this root are the ones for Rust programs: tasks, [`channel`]s and [`Select`], [`Mutex`] and the other locks,
-//! [`Timer`]s, [`Context`]s, [`group`]s. What lies below in the modules is what they and the C ABI are made of.
+//! [`Timer`]s, [`Context`]s, [`group()`]s. What lies below in the modules is what they and the C ABI are made of.
 
 #![cfg_attr(not(loom), deny(unsafe_code))]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]

@@ -110,7 +110,8 @@ impl<T> JoinHandle<T> {
     /// Waits for the task and gives its result. A panic of the task goes on here.
     ///
     /// # Errors
-    /// [`Error::Deadlock`] when a task joins itself; [`Error::Panicked`] when the task ended by `exit`.
+    /// [`Error::Deadlock`] when a task joins itself; [`Error::Panicked`] when the task ended by `exit`; [`Error::Canceled`] when
+    /// the calling task was cancelled while it waited: the other goes on by itself.
     pub fn join(mut self) -> Result<T> {
         crate::global::join(self.handle, FOREVER)?;
         self.handle = 0;

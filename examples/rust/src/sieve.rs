@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     let count = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
     let found = primes(count)?;
     found.iter().for_each(|prime| println!("{prime}"));
-    let divides = |n: &u32| (2..*n).take_while(|d| d * d <= *n).any(|d| n % d == 0);
+    let divides = |n: &u32| (2..*n).take_while(|d| d * d <= *n).any(|d| n.is_multiple_of(d));
     assert!(found.len() == count && !found.iter().any(divides), "these are not the primes");
     gmp_core::global::shutdown(gmp_core::time::FOREVER)
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A scope that ends: when it is cancelled, when its deadline comes, or when the one above it ends.
 ///
-/// The waits of the tasks in it (started by [`spawn_in`](crate::spawn_in), or by such tasks) answer [`Error::Canceled`] from
+/// The waits of the tasks in it (started by [`spawn_in`], or by such tasks) answer [`Error::Canceled`] from
 /// then on. Clones are the same context. Dropping one cancels nothing.
 ///
 /// # Example

@@ -78,3 +78,42 @@ unsafe extern "C-unwind" fn run<F: FnOnce()>(promised: *mut c_void) -> *mut c_vo
     }
     null_mut()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitive::{AtomicU32, Ordering::Relaxed};
+
+    #[test]
+    fn every_promise_is_kept_once_or_broken_and_keeps_nothing_after() {
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = calls.clone();
+        let job = Job::new(move || {
+            counted.fetch_add(1, Relaxed);
+        });
+        let (_, _) = job.promise();
+        assert_eq!(Arc::strong_count(&job.cell), 2);
+        // SAFETY: that promise.
+        unsafe { job.broken() };
+        for _ in 0..2 {
+            let (entry, promised) = job.promise();
+            // SAFETY: as it was promised.
+            unsafe { entry(promised) };
+        }
+        assert_eq!((calls.load(Relaxed), Arc::strong_count(&calls), Arc::strong_count(&job.cell)), (1, 1, 1));
+        assert!(!job.take_back());
+    }
+
+    #[test]
+    fn a_closure_that_is_taken_back_is_dropped_and_not_called() {
+        let value = Arc::new(());
+        let kept = value.clone();
+        let job = Job::new(move || drop(kept));
+        let (entry, promised) = job.promise();
+        assert!(job.take_back() && !job.take_back());
+        assert_eq!(Arc::strong_count(&value), 1);
+        // SAFETY: as it was promised.
+        unsafe { entry(promised) };
+        assert_eq!(Arc::strong_count(&job.cell), 1);
+    }
+}

@@ -12,8 +12,13 @@
 
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{spin_hint, yield_thread, AtomicU32, Ordering::*};
+#[cfg(loom)]
+use crate::primitive::wait_for_a_store;
+#[cfg(not(loom))]
+use crate::primitive::{spin_hint, yield_thread};
+use crate::primitive::{AtomicU32, Ordering::*};
 
+#[cfg(not(loom))]
 const SPINS: u32 = 64;
 
 /// See the module.
@@ -79,6 +84,7 @@ impl Pause {
     }
 
     /// A moment.
+    #[cfg(not(loom))]
     pub fn once(&mut self) {
         if self.0 < SPINS {
             self.0 += 1;
@@ -86,6 +92,13 @@ impl Pause {
         } else {
             yield_thread();
         }
+    }
+
+    /// As long as nothing changes.
+    #[cfg(loom)]
+    #[track_caller]
+    pub fn once(&mut self) {
+        self.0 = wait_for_a_store(self.0);
     }
 }
 

@@ -170,11 +170,19 @@ impl Chan {
     pub unsafe fn release(this: *const Chan) {
         // SAFETY: the caller's reference keeps it until the count is down.
         unsafe {
-            // Release: what was done through this reference comes before the end; Acquire: all of it.
-            if (*this).refs.fetch_sub(1, AcqRel) == 1 {
-                (*this).lock.lock();
-                Chan::unlock_or_free(this);
+            let mut refs = (*this).refs.load(Relaxed);
+            while refs > 1 {
+                // Release: what was done through this reference comes before the end.
+                match (*this).refs.compare_exchange_weak(refs, refs - 1, Release, Relaxed) {
+                    Ok(_) => return,
+                    Err(now) => refs = now,
+                }
             }
+            // The last: nobody can make another. With the lock held, or a waiter that leaves would find none and free it
+            // before we have the lock. Acquire: all that was done through the others.
+            (*this).lock.lock();
+            (*this).refs.fetch_sub(1, AcqRel);
+            Chan::unlock_or_free(this);
         }
     }
 

@@ -9,6 +9,7 @@ use super::{Chan, Kind};
 use crate::primitive::Ordering::Relaxed;
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
+use std::mem::MaybeUninit;
 
 /// What a try came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +188,8 @@ impl Chan {
         // SAFETY: the caller's promise. One word at a time where that is the whole: a call of memmove costs more.
         unsafe {
             match self.elem {
-                8 => to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned()),
+                // Not as a number: it may hold padding, or a pointer.
+                8 => to.cast::<MaybeUninit<u64>>().write_unaligned(from.cast::<MaybeUninit<u64>>().read_unaligned()),
                 0 => {}
                 n => std::ptr::copy(from, to, n as usize),
             }

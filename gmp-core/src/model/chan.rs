@@ -9,8 +9,9 @@
 
 use super::{fails, holds, race, Break, Place};
 use crate::base::error::Error;
+use crate::base::lock::Pause;
 use crate::chan::Chan;
-use crate::primitive::{yield_thread, AtomicBool, AtomicU32, Cell, Ordering::*};
+use crate::primitive::{AtomicBool, AtomicU32, Cell, Ordering::*};
 use crate::sched::wait::FOREVER;
 use crate::sys::clock;
 use std::ptr::NonNull;
@@ -132,8 +133,9 @@ impl World {
 
     /// Frees the channel while the other waits, or when it has waited.
     fn free_under_a_receiver(&self) {
+        let mut pause = Pause::new();
         while !self.is_through.load(Acquire) && !self.chan().can_send() {
-            yield_thread();
+            pause.once();
         }
         self.free();
     }

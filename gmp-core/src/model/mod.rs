@@ -112,7 +112,10 @@ mod harness {
     pub fn holds(preemptions: Option<usize>, model: fn()) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = preemptions;
-        builder.check(model);
+        builder.check(move || {
+            crate::primitive::begin();
+            model();
+        });
     }
 
     /// Runs a model with a switch on; it must fail, and say `why`.

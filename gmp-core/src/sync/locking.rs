@@ -11,7 +11,7 @@
 
 use super::mutex::{Mutex, Turn, GIVEN};
 use super::sema::{again, inside, is_asked, side_of, wake, Place, Queued};
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::primitive::spin_hint;
 use crate::sched::wait::{self, Outcome, FOREVER};
 use crate::sched::{ready, Inside};
@@ -25,7 +25,7 @@ use std::cell::Cell;
 const PATIENCE: i64 = 1_000_000;
 /// Tries before a wait, and pauses between two of them (§22.5).
 const TRIES: u32 = if cfg!(loom) { 1 } else { 4 };
-const PAUSES: u32 = if cfg!(loom) { 1 } else { 30 };
+const PAUSES: u32 = if cfg!(loom) { 0 } else { 30 };
 
 /// One party's wait for a mutex.
 struct Wait<'a> {
@@ -63,12 +63,13 @@ impl Wait<'_> {
         if i.is_some_and(|i| i.s().procs_wanted() < 2) {
             return self.try_lock();
         }
+        let is_new = !self.is_woken();
         for _ in 0..TRIES {
             if self.try_lock() {
                 return true;
             }
             if self.mutex.is_starving() {
-                return false;
+                break;
             }
             if !self.is_woken() && self.mutex.tell_awake() {
                 self.turn.set(Turn { woken: true, ..self.turn.get() });
@@ -77,7 +78,22 @@ impl Wait<'_> {
                 spin_hint();
             }
         }
-        self.try_lock()
+        if self.try_lock() {
+            return true;
+        }
+        if is_new {
+            // Who has not waited yet queues behind those who have: the oldest is to be woken again.
+            self.give_back(i);
+        }
+        false
+    }
+
+    /// Gives `WOKEN` back if it is ours.
+    fn give_back(&self, i: Option<Inside>) {
+        if self.turn.replace(Turn::default()).woken {
+            // SAFETY: claimed by us; `i` is where we are.
+            unsafe { ready::finish_all(i, self.mutex.give_wake_back()) };
+        }
     }
 }
 
@@ -144,7 +160,10 @@ impl Mutex {
                     return Ok(());
                 }
                 Ok(Outcome::Woken) => {}
-                Err(e) => return wait.give_up(i, e),
+                Err(e) => {
+                    wait.give_back(i);
+                    return Err(e);
+                }
             }
             wait.turn.set(Turn { woken: true, starving: false });
             if wait.try_lock() {
@@ -152,7 +171,8 @@ impl Mutex {
             }
             wait.turn.set(Turn { woken: true, starving: clock::now() - since > PATIENCE });
             if let (true, Err(e)) = (cancelable, wait::may_wait(i, deadline)) {
-                return wait.give_up(i, e);
+                wait.give_back(i);
+                return Err(e);
             }
         }
     }
@@ -181,16 +201,5 @@ impl Mutex {
         let i = unsafe { side_of(waiter) };
         // SAFETY: claimed above.
         move || unsafe { ready::finish_all(i, claimed) }
-    }
-}
-
-impl Wait<'_> {
-    fn give_up(&self, i: Option<Inside>, why: Error) -> Result<()> {
-        if self.is_woken() {
-            let claimed = self.mutex.give_wake_back();
-            // SAFETY: claimed by us; `i` is where we are.
-            unsafe { ready::finish_all(i, claimed) };
-        }
-        Err(why)
     }
 }

@@ -56,7 +56,7 @@ pub struct Mutex {
 /// What a waiter tells when it queues.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
-    /// `WOKEN` is its own: it has been woken, or was told of while it spun. The queue's oldest place is its.
+    /// It has waited and been woken: `WOKEN` is its own, and the queue's oldest place.
     pub woken: bool,
     /// It has waited for long.
     pub starving: bool,

@@ -30,7 +30,8 @@ pub fn read(bytes: &[u8]) -> Program {
         })
         .collect();
     let chans = (0..ends.len()).map(|n| Setup { elem: 8, capacity: at(11 + n) % 4 }).collect();
-    let mut reader = Reader { born, parties, ends, acquirer: at(15) % parties, begun: HashSet::new(), steps: Vec::new() };
+    let mut reader =
+        Reader { born, parties, ends, acquirer: at(15) % parties, begun: HashSet::new(), steps: Vec::new() };
     for bytes in rest.chunks_exact(STEP) {
         if reader.steps.len() < MOST_STEPS {
             reader.read_step([bytes[0], bytes[1], bytes[2], bytes[3]]);

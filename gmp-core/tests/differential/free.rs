@@ -79,13 +79,13 @@ pub fn confluent(bytes: &[u8], threads: bool, rng: &mut Rng, patience: i64) -> s
     }
     let rests = !some_go_on() && quiet(patience);
     let mut story = String::new();
-    for party in 0..program.parties {
+    for (party, list) in lists.iter().enumerate() {
         let (log, expected) = (last_of_steps(&lock(&arena.seats[party].log)), &end.parties[party]);
         let (ended, should) = (is_over(&arena, party), matches!(expected.life, Life::Ended | Life::Joined));
         let expected = last_of_steps(&expected.log);
         if log != expected || ended != should {
             let same = log.iter().zip(&expected).take_while(|(a, b)| a == b).count();
-            let steps: Vec<_> = lists[party].iter().map(|&n| (n, &program.steps[n].op)).collect();
+            let steps: Vec<_> = list.iter().map(|&n| (n, &program.steps[n].op)).collect();
             story += &format!("party {party}: {steps:?}\n  ended {ended}, not {should}; after {same} steps\n");
             story += &format!("  {:?}\n  not {:?}\n", &log[same..], &expected[same..]);
         }

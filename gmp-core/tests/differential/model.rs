@@ -34,6 +34,35 @@ pub enum Wrong {
     CountWakesOne,
     OnceAgain,
     JoinTwice,
+    ShieldIsNothing,
+    CanceledSendIsSent,
+    WriterLeavesSilently,
+    RequestLeavesSilently,
+}
+
+impl Wrong {
+    pub const ALL: [Wrong; 20] = [
+        Wrong::NewestChanWaiterFirst,
+        Wrong::CloseDropsBuffer,
+        Wrong::CloseWakesOne,
+        Wrong::SelectTakesFirst,
+        Wrong::CancelBeforeTry,
+        Wrong::PastBeforeTry,
+        Wrong::NewestMutexWaiterFirst,
+        Wrong::UnlockIsFree,
+        Wrong::ReadersPassWriters,
+        Wrong::WriterAfterWriter,
+        Wrong::SignalWakesNewest,
+        Wrong::CanceledCondIsUnlocked,
+        Wrong::SmallRequestsPass,
+        Wrong::CountWakesOne,
+        Wrong::OnceAgain,
+        Wrong::JoinTwice,
+        Wrong::ShieldIsNothing,
+        Wrong::CanceledSendIsSent,
+        Wrong::WriterLeavesSilently,
+        Wrong::RequestLeavesSilently,
+    ];
 }
 
 /// The choices of one move: a path through them, tried one after the other.
@@ -117,6 +146,7 @@ impl Move<'_> {
             Doing::Starts(step) => {
                 let p = &mut self.w.parties[party];
                 p.doing = Doing::Idle;
+                p.shielded &= self.wrong != Some(Wrong::ShieldIsNothing);
                 let mut op = &self.steps[step].op;
                 for _ in &p.running {
                     if let Op::Once(_, inner) = op {
@@ -242,6 +272,9 @@ impl Move<'_> {
     /// A wait ends without effect: by its deadline or a cancellation.
     fn give_up(&mut self, party: usize, why: Error) {
         let Doing::Waits(on, until) = self.w.parties[party].doing.clone() else { return };
+        if on == On::Chans && self.is_wrong(Wrong::CanceledSendIsSent) {
+            self.send_anyway(party);
+        }
         self.leave_chans(party);
         match on {
             On::Relock(..) => return,
@@ -251,7 +284,9 @@ impl Move<'_> {
             On::Reading | On::Writing => self.leave_rwlock(party),
             On::Acquire => {
                 self.w.requests.retain(|&(p, _)| p != party);
-                self.serve();
+                if !self.is_wrong(Wrong::RequestLeavesSilently) {
+                    self.serve();
+                }
             }
         }
         self.done(party, Err(why));

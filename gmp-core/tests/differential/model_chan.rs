@@ -42,6 +42,15 @@ impl Move<'_> {
         Some(entry)
     }
 
+    /// Of [`Wrong`]: the value of a send that is given up goes where there is room for it.
+    pub fn send_anyway(&mut self, party: usize) {
+        for chan in &mut self.w.chans {
+            if let Some(entry) = chan.senders.iter().find(|entry| entry.party == party) {
+                chan.buffer.push_back(entry.value);
+            }
+        }
+    }
+
     pub fn leave_chans(&mut self, party: usize) {
         for chan in &mut self.w.chans {
             chan.senders.retain(|entry| entry.party != party);

@@ -5,8 +5,6 @@ use super::program::Until;
 use super::world::{Doing, On, Party};
 use gmp_core::{Error, Result};
 
-const TEMPORARY: bool = true;
-
 impl Move<'_> {
     pub fn lock(&mut self, party: usize, mutex: usize, until: Until) {
         if self.is_told_off(party, until) {
@@ -16,9 +14,6 @@ impl Move<'_> {
             self.w.mutexes[mutex].held = true;
             self.done(party, Ok(()));
         } else if self.waits(party, On::Mutex(mutex), until) {
-            if TEMPORARY && self.choices.choose(2) == 1 {
-                return self.w.mutexes[mutex].queue.push_front(party);
-            }
             self.w.mutexes[mutex].queue.push_back(party);
         }
     }
@@ -54,7 +49,7 @@ impl Move<'_> {
             m.woken = false;
         }
         if m.held {
-            if woken || TEMPORARY && self.choices.choose(2) == 1 {
+            if woken {
                 m.queue.push_front(party);
             } else {
                 m.queue.push_back(party);
@@ -155,11 +150,10 @@ impl Move<'_> {
             return self.done(party, Err(Error::Misuse));
         }
         l.writer = false;
-        let _in = if self.is_wrong(Wrong::WriterAfterWriter) {
-            self.let_writer_in() || self.let_readers_in()
-        } else {
-            self.let_readers_in() || self.let_writer_in()
-        };
+        let passed = self.is_wrong(Wrong::WriterAfterWriter) && self.let_writer_in();
+        if !passed && !self.let_readers_in() {
+            self.let_writer_in();
+        }
         self.done(party, Ok(()));
     }
 
@@ -182,7 +176,7 @@ impl Move<'_> {
         let l = &mut self.w.rwlock;
         l.waiting_readers.retain(|&p| p != party);
         l.waiting_writers.retain(|&p| p != party);
-        if !l.writer && l.waiting_writers.is_empty() {
+        if !l.writer && l.waiting_writers.is_empty() && self.wrong != Some(Wrong::WriterLeavesSilently) {
             self.let_readers_in();
         }
     }

@@ -68,11 +68,9 @@ pub enum Op {
 impl Op {
     /// True when it ends at once whatever happens, so that who must not wait may do it.
     pub fn never_waits(&self) -> bool {
-        match self {
-            Op::Close(_) | Op::Unlock(_) | Op::ReadUnlock | Op::WriteUnlock => true,
-            Op::Release(_) | Op::Change(_) | Op::Signal(_) | Op::Broadcast(_) | Op::Spawn(_) | Op::Cancel(_) => true,
-            _ => false,
-        }
+        let gives = matches!(self, Op::Close(_) | Op::Unlock(_) | Op::ReadUnlock | Op::WriteUnlock | Op::Release(_));
+        let tells = matches!(self, Op::Change(_) | Op::Signal(_) | Op::Broadcast(_) | Op::Spawn(_) | Op::Cancel(_));
+        gives || tells
     }
 
     /// True when someone can always end its wait without a cancellation: by closing, giving, unlocking.
@@ -194,7 +192,7 @@ impl Program {
             let family = mix[b.below(mix.len())];
             let op = program.read_op(&mut b, family, 2);
             let shielded = n / 128 == 1 && b.below(4) == 0 && op.can_be_rescued();
-            program.steps.push(Step { party, op, shielded, with_next: n / 32 % 4 == 0 });
+            program.steps.push(Step { party, op, shielded, with_next: (n / 32).is_multiple_of(4) });
         }
         program
     }

@@ -6,17 +6,20 @@ use super::free::Taken;
 use super::program::{value, Op, Program, Step, Until, CASES, CONDS, MUTEXES, ONCES};
 use super::world::{Got, Outcome};
 use gmp_core::chan::select::{select, Case, RECV, SEND};
-use gmp_core::chan::{wait, Chan, Channel};
+use gmp_core::chan::{wait, Channel};
 use gmp_core::sched::spawn::Spawn;
-use gmp_core::sync::{cond::Cond, mutex::Mutex, once::Once, rwlock::RwLock, semaphore::Semaphore, wait_group::WaitGroup};
+use gmp_core::sync::{
+    cond::Cond, mutex::Mutex, once::Once, rwlock::RwLock, semaphore::Semaphore, wait_group::WaitGroup,
+};
 use gmp_core::{cancel, context_api, global, task_api, time, yield_now, Error, Result};
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex as Shared, MutexGuard, PoisonError};
 
 /// How far away a deadline is that comes soon.
 const SOON: i64 = 30_000;
+const MOST_SPINS: u32 = 1000;
 const UNTOUCHED: u8 = 0xA5;
 const LARGEST: usize = 24;
 
@@ -62,6 +65,9 @@ pub struct Arena {
     pub onces: Vec<Once>,
     /// One for each party, and one for who drives them.
     pub seats: Vec<Seat>,
+    /// The parties of a burst wait for each other here, so that they are at it together: how many there are, and have come.
+    pub expected: AtomicUsize,
+    pub arrived: AtomicUsize,
     /// What a party does with its life.
     body: fn(&Arc<Arena>, usize),
     /// The rest of the lists is not to be done.
@@ -89,6 +95,8 @@ impl Arena {
             conds: many(CONDS),
             onces: many(ONCES),
             seats: many(program.parties + 1),
+            expected: AtomicUsize::new(0),
+            arrived: AtomicUsize::new(0),
             body,
             stop: AtomicBool::new(false),
             ledgers: many(program.chans.len()),
@@ -99,8 +107,8 @@ impl Arena {
     /// Starts a party as a task.
     pub fn start(self: &Arc<Arena>, party: usize) -> Result<()> {
         let arg = Box::into_raw(Box::new((self.clone(), party))) as *mut c_void;
-        let handle =
-            global::spawn(|s, _| Ok(Spawn { detached: false, ..Spawn::plain(s, entry, arg, 0) })).inspect_err(|_| {
+        let handle = global::spawn(|s, _| Ok(Spawn { detached: false, ..Spawn::plain(s, entry, arg, 0) }))
+            .inspect_err(|_| {
                 // SAFETY: no task was made, so the box is still ours.
                 drop(unsafe { Box::from_raw(arg as *mut (Arc<Arena>, usize)) })
             })?;
@@ -114,6 +122,17 @@ impl Arena {
         *lock(&seat.next) = Some((number, step.clone()));
         seat.busy.store(true, Release);
         seat.go.release(1).expect("it is asked for one step at a time");
+    }
+
+    /// Waits for the others of a burst, but not for long: they may want this processor.
+    fn line_up(&self) {
+        self.arrived.fetch_add(1, AcqRel);
+        for _ in 0..MOST_SPINS {
+            if self.arrived.load(Acquire) >= self.expected.load(Relaxed) {
+                break;
+            }
+            std::hint::spin_loop();
+        }
     }
 
     /// Ends every wait and every party, whatever the state of the objects, as far as one round can.
@@ -162,6 +181,7 @@ pub fn obey(arena: &Arc<Arena>, party: usize) {
         if matches!(step.op, Op::End) {
             return seat.busy.store(false, Release);
         }
+        arena.line_up();
         shield(step.shielded);
         perform(arena, party, &step.op, number);
         shield(true);
@@ -261,9 +281,7 @@ impl Turn<'_> {
             }
             Op::Once(once, ref inner) => a.onces[once].call(|| perform(a, self.party, inner, self.step)),
             Op::Spawn(party) => a.start(party),
-            Op::Join(party, until) => {
-                global::join(a.seats[party].handle.load(Acquire), deadline(until)).map(drop)
-            }
+            Op::Join(party, until) => global::join(a.seats[party].handle.load(Acquire), deadline(until)).map(drop),
             Op::Cancel(party) => context_api::cancel_task(a.seats[party].handle.load(Acquire)),
             Op::Checkpoint => task_api::checkpoint(),
             Op::Sleep => time::sleep(SOON),
@@ -321,16 +339,15 @@ impl Turn<'_> {
             if let (true, Some(chan)) = (case.sends, case.chan) {
                 rooms[n] = filled(self.value(chan, n), self.arena.elems[chan]);
             }
-            let chan = case.chan.map_or(std::ptr::null(), |chan| self.arena.chans[chan].as_ptr() as *const Chan);
+            let chan = case.chan.map_or(std::ptr::null(), |chan| self.arena.chans[chan].as_ptr());
             let op = if case.sends { SEND } else { RECV };
             real.push(Case { op, status: 0, chan, value: rooms[n].as_mut_ptr() });
         }
         // SAFETY: the arena's channels, and rooms that stay until the end.
         let chosen = unsafe { select(&mut real, deadline(until)) };
         let elem = |n: usize| cases[n].chan.map_or(0, |chan| self.arena.elems[chan]);
-        let spoilt = (0..cases.len()).any(|n| {
-            Ok(n) != chosen && !cases[n].sends && got(&rooms[n], elem(n)) != Got::Untouched
-        });
+        let spoilt =
+            (0..cases.len()).any(|n| Ok(n) != chosen && !cases[n].sends && got(&rooms[n], elem(n)) != Got::Untouched);
         let n = match chosen {
             Ok(n) => n,
             Err(e) => return (Err(e), None, if spoilt { Got::Spoilt } else { Got::Untouched }),

@@ -53,9 +53,18 @@ pub enum Doing {
     Starts(usize),
     Waits(On, Until),
     /// Awake, and will take this mutex or queue for it.
-    Contends { mutex: usize, woken: bool, on: On, until: Until },
+    Contends {
+        mutex: usize,
+        woken: bool,
+        on: On,
+        until: Until,
+    },
     /// Has seen that the mutex is held, and will give it up.
-    Enters { cond: usize, mutex: usize, until: Until },
+    Enters {
+        cond: usize,
+        mutex: usize,
+        until: Until,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -276,10 +276,8 @@ pub mod ready {
     pub unsafe fn wake(_i: Option<Inside>, waiter: *const Waiter) {
         // SAFETY: the waiter stays until `done`.
         unsafe {
-            if (*waiter).word().claim() {
+            if (*waiter).word().claim_or_done() {
                 finish(waiter);
-            } else {
-                (*waiter).word().done();
             }
         }
     }
