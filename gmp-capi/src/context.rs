@@ -317,4 +317,3 @@ pub unsafe extern "C" fn gmp_ctx_free(ctx: *mut gmp_ctx_t) {
         unsafe { Context::release(ctx.cast()) };
     }
 }
-

@@ -16,7 +16,7 @@ pub fn new(parent: Option<&Context>, kind: Kind) -> Result<ContextRef> {
         Some(parent) => Some(parent),
         None => member::parent()?,
     };
-    let made = Context::new(parent, kind)?;
+    let made = Context::make(parent, kind)?;
     if let Some(overdue) = made.overdue() {
         end(overdue, Error::TimedOut.code(), 0)?;
     } else if made.needs_timer() {

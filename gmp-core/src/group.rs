@@ -40,7 +40,7 @@ struct Job {
 impl Group {
     /// An empty one, below `parent`.
     pub fn new(parent: Option<&Context>) -> Result<Box<Group>> {
-        let context = Context::new(parent, Kind::default())?;
+        let context = Context::make(parent, Kind::default())?;
         try_box(Group { context, tasks: WaitGroup::default(), first: AtomicI32::new(0) })
     }
 

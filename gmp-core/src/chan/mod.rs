@@ -14,7 +14,7 @@
 //!        soon as the last value was received, and while others wait: they stay until their wait ends.
 //!
 //! Called by: any task or thread. Blocks: `send`, `recv`, `select`; the lock for the time of a copy.
-//! Model: `model/chan.rs`, breaking switch `ChanUnlockedCheck`.
+//! Model: `model/chan.rs`, breaking switches `ChanUnlockedCheck`, `ChanFreeUnasked`, `ChanCountUnlocked`.
 
 pub mod select;
 mod transfer;
@@ -170,6 +170,14 @@ impl Chan {
     pub unsafe fn release(this: *const Chan) {
         // SAFETY: the caller's reference keeps it until the count is down.
         unsafe {
+            #[cfg(loom)]
+            if Break::ChanCountUnlocked.is_on() {
+                if (*this).refs.fetch_sub(1, AcqRel) == 1 {
+                    (*this).lock.lock();
+                    Chan::unlock_or_free(this);
+                }
+                return;
+            }
             let mut refs = (*this).refs.load(Relaxed);
             while refs > 1 {
                 // Release: what was done through this reference comes before the end.

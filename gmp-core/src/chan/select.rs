@@ -309,8 +309,7 @@ impl Drop for Among<'_> {
     /// Its memory and the nodes' are given back: an access that is not over by now is an error of the protocol, which loom reports.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: nobody else stores to it any more; or loom says so.
-            unsafe { self.enlisted.unsync_load() };
+            self.enlisted.with_mut(|_| ());
             self.places.iter().for_each(|place| place.node.set(Node::new(null(), 0, 0)));
         }
     }

@@ -121,7 +121,7 @@ fn own<'a>(me: &Task) -> Result<&'a Context> {
     if let Some(own) = unsafe { own.as_ref() } {
         return Ok(own);
     }
-    let made: ContextRef = Context::new(inherited(me), Kind::default())?;
+    let made: ContextRef = Context::make(inherited(me), Kind::default())?;
     let made = made.into_raw();
     member.hooks.set(Some(&HOOKS));
     // SAFETY: a task's machine and its runtime.

@@ -108,7 +108,7 @@ fn inherited(parent: Option<&Context>, detached: bool) -> i64 {
 
 impl Context {
     /// A new one, with one reference. If it [needs a timer](Context::needs_timer), start that before anybody else sees it.
-    pub fn new(parent: Option<&Context>, kind: Kind) -> Result<ContextRef> {
+    pub fn make(parent: Option<&Context>, kind: Kind) -> Result<ContextRef> {
         let deadline = kind.deadline.min(inherited(parent, kind.detached));
         let made = try_box(Context {
             timed: Timed::timer(end::fire),
@@ -330,11 +330,12 @@ impl Context {
             self.done.store(made.as_ptr(), Release);
         }
         self.lock.unlock();
-        Ok(first.inspect(|_| {
-            // SAFETY: ours, and not used.
-            drop(unsafe { Channel::from_raw(made) });
-        })
-        .unwrap_or(made))
+        Ok(first
+            .inspect(|_| {
+                // SAFETY: ours, and not used.
+                drop(unsafe { Channel::from_raw(made) });
+            })
+            .unwrap_or(made))
     }
 }
 

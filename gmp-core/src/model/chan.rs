@@ -5,7 +5,7 @@
 //! Checked: what was sent is received once and what was not sent never (C3); nobody waits although another could go on with it
 //! (C2: loom's "deadlock"); who receives sees what was written before the send; the memory goes once, with the last reference or
 //! waiter, and is not touched after (C4).
-//! Bounded: with three threads or a deadline to two or three interruptions.
+//! Bounded: but for the simplest to four interruptions.
 
 use super::{fails, holds, race, Break, Place};
 use crate::base::error::Error;
@@ -189,27 +189,32 @@ fn model_chan_holds() {
 
 #[test]
 fn model_chan_holds_against_close() {
-    holds(Some(2), close_against_a_hand_over);
+    holds(Some(4), close_against_a_hand_over);
 }
 
 #[test]
 fn model_chan_holds_through_a_buffer() {
-    holds(Some(3), through_a_buffer);
+    holds(Some(4), through_a_buffer);
 }
 
 #[test]
 fn model_chan_holds_with_a_deadline() {
-    holds(Some(3), recv_against_a_deadline_of_send);
+    holds(Some(4), recv_against_a_deadline_of_send);
 }
 
 #[test]
 fn model_chan_holds_when_freed_under_a_waiter() {
-    holds(Some(3), free_against_a_waiter);
+    holds(None, free_against_a_waiter);
 }
 
 #[test]
 fn model_chan_fails_when_freed_without_asking_who_waits() {
     fails(Break::ChanFreeUnasked, "somebody still waits", Some(3), free_against_a_waiter);
+}
+
+#[test]
+fn model_chan_fails_when_the_last_is_counted_without_the_lock() {
+    fails(Break::ChanCountUnlocked, "Causality violation", Some(3), free_against_a_waiter);
 }
 
 #[test]

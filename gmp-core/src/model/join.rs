@@ -99,10 +99,15 @@ fn model_join_holds_with_a_deadline() {
 
 #[test]
 fn model_join_holds_for_a_task() {
-    holds(Some(3), end_against_join_of_a_task);
+    holds(None, end_against_join_of_a_task);
 }
 
 #[test]
 fn model_join_fails_without_settling() {
     fails(Break::JoinNoSettle, "Causality violation", None, end_against_deadline);
+}
+
+#[test]
+fn model_join_fails_in_two_steps() {
+    fails(Break::JoinTwoSteps, "deadlock", None, end_against_join);
 }

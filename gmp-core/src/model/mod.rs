@@ -63,6 +63,8 @@ pub enum Break {
     StateLoadStore,
     /// A joiner whose deadline was first does not wait for the waker's last touch.
     JoinNoSettle,
+    /// A waker of a joiner claims, and if it has lost says `done`, in two steps.
+    JoinTwoSteps,
     /// The deadline looks and then stores instead of comparing and swapping.
     WaiterLoadStore,
     /// The last `done` unlocks before it has taken the list.
@@ -75,6 +77,8 @@ pub enum Break {
     ChanUnlockedCheck,
     /// The last reference takes the memory along, whoever waits.
     ChanFreeUnasked,
+    /// The last reference is counted down before the lock is taken.
+    ChanCountUnlocked,
     /// A select does not wait for its commit to be through.
     SelectNotEnlisted,
     /// `fire` does not look under the lock whether the timer is still armed.

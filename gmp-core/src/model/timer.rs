@@ -139,8 +139,8 @@ fn model_timer_holds() {
 
 #[test]
 fn model_timer_holds_with_a_channel() {
-    holds(Some(3), fire_against_stop_and_recv);
-    holds(Some(3), fire_against_the_end_of_a_channel);
+    holds(Some(4), fire_against_stop_and_recv);
+    holds(Some(4), fire_against_the_end_of_a_channel);
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn model_wait_group_holds() {
 #[test]
 fn model_wait_group_holds_with_a_deadline() {
     holds(None, done_against_deadline);
-    holds(None, done_against_deadline_beside_a_waiter);
+    holds(Some(4), done_against_deadline_beside_a_waiter);
 }
 
 #[test]

@@ -2,20 +2,38 @@
 //!
 //! Who waits for another thread's store in a loop (`base/lock.rs` [`Pause`](crate::base::lock::Pause)) does not loop here: two that do
 //! would give way to each other without end, in loom's eyes. It looks once more, at what is newest, and then sleeps until
-//! somebody stores something ([`wait_for_a_store`]); so the atomics are wrapped, and say when they store.
+//! somebody else stores something ([`wait_for_a_store`]); so the atomics are wrapped, and say when they store.
 
 pub use loom::cell::{Cell, UnsafeCell};
 use loom::sync::atomic as plain;
 pub use loom::sync::atomic::{fence, Ordering};
 pub use loom::sync::{Mutex as LoomMutex, MutexGuard};
+use loom::thread::{current, Thread, ThreadId};
 use std::cell::RefCell;
 
 #[derive(Default)]
 struct Stores {
+    /// How many there were, and by whom.
     number: u32,
-    waiting: Vec<loom::thread::Thread>,
+    by: Vec<(ThreadId, u32)>,
+    waiting: Vec<Thread>,
     /// Threads whose loads find what is newest, until their next store.
-    looking: Vec<loom::thread::ThreadId>,
+    looking: Vec<ThreadId>,
+}
+
+impl Stores {
+    fn by(&mut self, thread: ThreadId) -> &mut u32 {
+        let at = self.by.iter().position(|(other, _)| *other == thread).unwrap_or_else(|| {
+            self.by.push((thread, 0));
+            self.by.len() - 1
+        });
+        &mut self.by[at].1
+    }
+
+    /// More than 0.
+    fn by_others(&mut self, me: ThreadId) -> u32 {
+        1 + self.number - *self.by(me)
+    }
 }
 
 thread_local! {
@@ -30,38 +48,37 @@ pub fn begin() {
 
 /// Somebody has stored something.
 fn stored() {
+    let me = current().id();
     let waiting = STORES.with_borrow_mut(|stores| {
         stores.number += 1;
-        if !stores.looking.is_empty() {
-            let me = loom::thread::current().id();
-            stores.looking.retain(|other| *other != me);
-        }
+        *stores.by(me) += 1;
+        stores.looking.retain(|other| *other != me);
         std::mem::take(&mut stores.waiting)
     });
-    waiting.iter().for_each(loom::thread::Thread::unpark);
+    waiting.iter().for_each(Thread::unpark);
 }
 
 /// One round of waiting for another thread's store. Takes what the round before gave, 0 at first.
 #[track_caller]
 pub fn wait_for_a_store(last: u32) -> u32 {
-    let me = loom::thread::current();
-    if last == STORES.with_borrow(|stores| stores.number) + 1 {
+    let me = current();
+    if last == STORES.with_borrow_mut(|stores| stores.by_others(me.id())) {
         STORES.with_borrow_mut(|stores| stores.waiting.push(me.clone()));
         loom::thread::park();
     }
     STORES.with_borrow_mut(|stores| {
         stores.looking.push(me.id());
-        stores.number + 1
+        stores.by_others(me.id())
     })
 }
 
 /// True when the calling thread's loads find what is newest.
 fn looks() -> bool {
-    STORES.with_borrow(|stores| !stores.looking.is_empty() && stores.looking.contains(&loom::thread::current().id()))
+    STORES.with_borrow(|stores| !stores.looking.is_empty() && stores.looking.contains(&current().id()))
 }
 
 macro_rules! atomic {
-    ($name:ident, $t:ty, $any:expr $(, $of:ident)?) => {
+    ($name:ident, $t:ty, $never:expr $(, $of:ident)?) => {
         #[derive(Debug)]
         pub struct $name$(<$of>)?(plain::$name$(<$of>)?);
 
@@ -74,8 +91,8 @@ macro_rules! atomic {
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $t {
                 if looks() {
-                    // What changes a value in one step finds the newest one.
-                    return self.0.compare_exchange($any, $any, order, order).unwrap_or_else(|now| now);
+                    // What would change a value in one step finds the newest one.
+                    return self.0.compare_exchange($never, $never, order, order).unwrap_or_else(|now| now);
                 }
                 self.0.load(order)
             }
@@ -106,21 +123,13 @@ macro_rules! atomic {
             pub fn compare_exchange_weak(&self, from: $t, to: $t, yes: Ordering, no: Ordering) -> Result<$t, $t> {
                 self.compare_exchange(from, to, yes, no)
             }
-
-            /// # Safety
-            /// As for loom's.
-            #[track_caller]
-            pub unsafe fn unsync_load(&self) -> $t {
-                // SAFETY: the caller's promise.
-                unsafe { self.0.unsync_load() }
-            }
         }
     };
 }
 
 macro_rules! number {
     ($name:ident, $t:ty) => {
-        atomic!($name, $t, 0);
+        atomic!($name, $t, <$t>::MAX - 77);
 
         impl $name {
             #[track_caller]
@@ -166,8 +175,7 @@ macro_rules! number {
     };
 }
 
-atomic!(AtomicBool, bool, false);
-atomic!(AtomicPtr, *mut T, std::ptr::null_mut(), T);
+atomic!(AtomicPtr, *mut T, std::ptr::without_provenance_mut(1), T);
 number!(AtomicI32, i32);
 number!(AtomicI64, i64);
 number!(AtomicU8, u8);
@@ -190,10 +198,39 @@ impl<T> Default for AtomicPtr<T> {
     }
 }
 
-impl Default for AtomicBool {
+/// As a number, so that there is a value that it never has.
+#[derive(Debug, Default)]
+pub struct AtomicBool(AtomicU8);
+
+impl AtomicBool {
     #[track_caller]
-    fn default() -> Self {
-        Self::new(false)
+    pub fn new(value: bool) -> AtomicBool {
+        AtomicBool(AtomicU8::new(value as u8))
+    }
+
+    #[track_caller]
+    pub fn load(&self, order: Ordering) -> bool {
+        self.0.load(order) != 0
+    }
+
+    #[track_caller]
+    pub fn store(&self, value: bool, order: Ordering) {
+        self.0.store(value as u8, order);
+    }
+
+    #[track_caller]
+    pub fn swap(&self, value: bool, order: Ordering) -> bool {
+        self.0.swap(value as u8, order) != 0
+    }
+
+    #[track_caller]
+    pub fn with_mut<R>(&mut self, f: impl FnOnce(&mut bool) -> R) -> R {
+        self.0.with_mut(|value| {
+            let mut now = *value != 0;
+            let result = f(&mut now);
+            *value = now as u8;
+            result
+        })
     }
 }
 

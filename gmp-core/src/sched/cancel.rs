@@ -49,9 +49,9 @@ impl Shared {
         let extra = t.extra.shown();
         // SAFETY: X3: under the lock it is there, and pinned it stays.
         let extra = unsafe { extra.as_ref() };
-        let Some(extra) = extra.filter(|e| {
-            t.generation.load(Acquire) == generation && e.pins.load(Relaxed) & CLOSED == 0
-        }) else {
+        let Some(extra) =
+            extra.filter(|e| t.generation.load(Acquire) == generation && e.pins.load(Relaxed) & CLOSED == 0)
+        else {
             lock.unlock();
             return None;
         };

@@ -199,11 +199,7 @@ unsafe fn wait_thread<O: Object>(deadline: i64, object: &O, look: impl FnOnce(&W
     // SAFETY: the caller's promise; the waiter stays below.
     unsafe {
         let done = object.enlist(&waiter) == Enlisted::Done;
-        let ended = if done {
-            Ended::Woken
-        } else {
-            waiter.sleep_thread((deadline != FOREVER).then_some(deadline))
-        };
+        let ended = if done { Ended::Woken } else { waiter.sleep_thread((deadline != FOREVER).then_some(deadline)) };
         conclude(ended, done, object, &waiter, look)
     }
 }

@@ -28,10 +28,10 @@ use crate::stack::Class;
 use extra::ExtraCell;
 use join::JoinCell;
 use state::StatusWord;
-use wait_word::WaitWord;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use wait_word::WaitWord;
 
 /// A task's entry. The result of a `gmp_go` function is ignored: it has none, and what the register holds is
 /// nobody's.

@@ -21,7 +21,7 @@
 //!        then looks at the task's cancel mark; the canceller stores the mark, then the heavy barrier (F5's partner), then
 //!        looks at the word.
 //!
-//! Models: `model/waiter.rs`, `model/cancel.rs`; breaking switches `WaiterLoadStore`, `CancelFence`.
+//! Models: `model/waiter.rs`, `model/join.rs`, `model/cancel.rs`; breaking switches `WaiterLoadStore`, `JoinTwoSteps`, `CancelFence`.
 
 #[cfg(loom)]
 use crate::model::Break;
@@ -148,6 +148,14 @@ impl WaitWord {
     /// A waker's try without the object's lock: claims it, or says `done` in the same step, so that no `arm` comes between.
     #[must_use]
     pub fn claim_or_done(&self) -> bool {
+        #[cfg(loom)]
+        if Break::JoinTwoSteps.is_on() {
+            let won = self.claim();
+            if !won {
+                self.done();
+            }
+            return won;
+        }
         let mut word = self.0.load(Acquire);
         loop {
             let waits = word & (WAITING | WOKEN | EXPIRED | CANCELED) == WAITING;
