@@ -42,27 +42,26 @@ pub fn end_wait(s: &Shared, i: Option<Inside>, handle: Handle) -> Result<()> {
 /// it.
 pub fn tell(s: &Shared, handle: Handle, end: impl FnOnce(&Context) -> Result<()>) -> Result<()> {
     let t = find(s, handle)?;
+    // What is pinned keeps the task from ending: so the context is ended after that, as it may make us wait for a processor.
+    let own = s.with_extra(t, handle.generation, member::own_of).flatten();
+    // SAFETY: `own_of` gave a reference.
+    let result = unsafe {
+        own.and_then(|own| own.as_ref()).map_or(Ok(()), |own| {
+            let result = end(own);
+            Context::release(own);
+            result
+        })
+    };
+    // A task of a class ends on its machine's own stack, and waits there as in a declared section.
     s.with_extra(t, handle.generation, |extra| {
-        let own = member::own_of(extra);
-        // SAFETY: `own_of` gave a reference.
-        let result = match unsafe { own.and_then(|own| own.as_ref()) } {
-            Some(own) => {
-                let result = end(own);
-                // SAFETY: as above.
-                unsafe { Context::release(own) };
-                result
-            }
-            None => Ok(()),
-        };
         // SAFETY: a class lives as long as its runtime, and the task is kept from ending.
         unsafe {
             if let Some(class) = extra.class.as_ref() {
                 class.cancelled(extra.class_data);
             }
         }
-        result
-    })
-    .unwrap_or(Ok(()))
+    });
+    result
 }
 
 /// Makes the calling task's waits ignore cancellation, or not any more; the previous state. `Permission` outside a task.

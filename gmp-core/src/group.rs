@@ -106,7 +106,7 @@ unsafe fn end(job: *mut c_void) {
         let group = &*job.group;
         if job.result != 0 && group.first.compare_exchange(0, job.result, AcqRel, Relaxed).is_ok() {
             let ended = group.context.end(Some(i), Error::Canceled.code(), 0);
-            let started = ended.start(|call| spawn::spawn(i, &call.spawn(i.s())).map(drop));
+            let started = ended.start(|call| spawn::spawn_fired(i, &call.spawn(i.s())).map(drop));
             if let Err(e) = started {
                 eprintln!("gmp: a function to be called after a group's end was not started: {e}");
             }

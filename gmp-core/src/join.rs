@@ -142,7 +142,8 @@ struct EndOf<'a> {
 // SAFETY: the cell has no lock: an end that comes before the waiter is armed says `done`, which `arm_contended` finds.
 unsafe impl Object for EndOf<'_> {
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
-        if !self.cell.wait(waiter) {
+        let waits = if waiter.has_deadline() { self.cell.wait_timed(waiter) } else { self.cell.wait(waiter) };
+        if !waits {
             self.taken.set(self.cell.look() == Seen::Taken);
             return Enlisted::Done;
         }

@@ -54,6 +54,12 @@ fn lockstep_on_one_processor() {
 }
 
 #[test]
+fn lockstep_among_the_tasks_on_two_processors() {
+    let _alone = alone(2);
+    in_lockstep(Driver::Task, 300);
+}
+
+#[test]
 fn lockstep_beside_a_thread_on_two_processors() {
     let _alone = alone(2);
     in_lockstep(Driver::Thread, 300);

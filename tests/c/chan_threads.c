@@ -74,18 +74,18 @@ SCENARIO(tasks_and_threads_exchange_values_in_every_mix) {
 }
 
 /* ------------------------------------------------------------ no processor is needed */
-static atomic_int spinning, stop;
+static atomic_int busy, stop;
 
 static void spin(void *arg) {
     (void)arg;
-    atomic_fetch_add(&spinning, 1);
+    atomic_fetch_add(&busy, 1);
     while (!atomic_load(&stop)) continue;
 }
 
 SCENARIO(threads_exchange_values_while_every_processor_is_busy) {
     check_start(1);
     CHECK_OK(gmp_go(spin, NULL));
-    while (!atomic_load(&spinning)) usleep(100);
+    while (!atomic_load(&busy)) usleep(100);
     play(1, 1, 0, 200);
     play(1, 1, 1, 200);
     atomic_store(&stop, 1);

@@ -34,6 +34,9 @@ impl Counter {
 pub struct Counters {
     pub tasks_created: Counter,
     pub tasks_ended: Counter,
+    /// Spawns by what is no task, begun and over: while one is under way the runtime does not end (`sched/spawn.rs`).
+    pub spawns_begun: Counter,
+    pub spawns_over: Counter,
     pub switches: Counter,
     pub steals: Counter,
     pub parks: Counter,

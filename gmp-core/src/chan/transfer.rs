@@ -6,7 +6,7 @@
 //! receiver's before it is woken.
 
 use super::{Chan, Kind};
-use crate::primitive::Ordering::Relaxed;
+use crate::primitive::Ordering::{Acquire, Relaxed};
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
 use std::mem::MaybeUninit;
@@ -34,13 +34,13 @@ impl Chan {
     /// Whether a send could do without waiting, as far as one sees without the lock.
     #[inline(always)]
     pub fn can_send(&self) -> bool {
-        !self.receivers.is_empty() || self.count.load(Relaxed) < self.capacity || self.closed.load(Relaxed)
+        !self.receivers.is_empty() || self.count.load(Acquire) < self.capacity || self.closed.load(Relaxed)
     }
 
     /// The same of a receive.
     #[inline(always)]
     pub fn can_recv(&self) -> bool {
-        let there = self.count.load(Relaxed) > 0 || !self.senders.is_empty() || self.closed.load(Relaxed);
+        let there = self.count.load(Acquire) > 0 || !self.senders.is_empty() || self.closed.load(Relaxed);
         there || self.kind == Kind::Timer
     }
 

@@ -1,7 +1,8 @@
 //! How a context ends: the error, everything below it, and what that owes.
 //!
 //! Owns: the order. Always true:
-//!  - All below has ended when `end` returns (§26.2), without recursion: a hundred thousand contexts need no stack.
+//!  - All below has ended when `end` returns (§26.2), without recursion: a hundred thousand contexts need no stack. What another
+//!    party is just ending is waited for: that party waits at most for those that end something further below.
 //!  - Nothing is called, woken or started while a context is locked.
 //!  - Tasks that belong to it are marked before their waits are looked at, with one barrier for all (`sched/cancel.rs` X1).
 //!
@@ -10,6 +11,7 @@
 use super::hook::{self, Hook};
 use super::Context;
 use crate::base::error::{Error, Result};
+use crate::base::lock::Pause;
 use crate::primitive::Ordering::*;
 use crate::sched::{cancel, ready, spawn, Inside, Shared};
 use crate::source::timer::{Timed, NEVER};
@@ -50,7 +52,7 @@ impl Context {
     /// Ends the context and all below it; nothing if it has ended. `cause` 0: none beside the error.
     pub fn end(&self, i: Option<Inside>, error: i32, cause: i32) -> Ended {
         let mut work: *const Context = null();
-        let mut with_members: *const Context = null();
+        let mut all: *const Context = null();
         let mut claimed = Claimed::none();
         let mut ended = Ended { hooks: null() };
         let mut runtime: *const Shared = null();
@@ -61,8 +63,8 @@ impl Context {
             // SAFETY: as above.
             unsafe {
                 if c.end_one(error, cause, &mut work, &mut claimed, &mut ended, &mut runtime) {
-                    c.next_ended.set(with_members);
-                    with_members = c;
+                    c.next_ended.set(all);
+                    all = c;
                 } else {
                     Context::release(c);
                 }
@@ -72,16 +74,19 @@ impl Context {
                 }
             }
         }
-        // SAFETY: claimed by us; the runtime is kept by our visit.
+        // SAFETY: claimed by us; the runtime is kept by our visit; the references in the list are ours.
         unsafe {
+            let mut tasks = ReadyList::new();
             if let Some(s) = runtime.as_ref() {
                 s.cancel_barrier(); // F5
-                let mut tasks = ReadyList::new();
-                while let Some(c) = with_members.as_ref() {
-                    with_members = c.next_ended.get();
-                    c.end_waits(&mut tasks);
-                    Context::release(c);
-                }
+            }
+            while let Some(c) = all.as_ref() {
+                all = c.next_ended.get();
+                c.end_waits(&mut tasks);
+                c.complete.store(true, Release);
+                Context::release(c);
+            }
+            if let Some(s) = runtime.as_ref() {
                 cancel::ready_cancelled(s, i, &mut tasks);
                 s.visitors.fetch_sub(1, SeqCst);
             }
@@ -90,7 +95,7 @@ impl Context {
         ended
     }
 
-    /// Ends just this one; its children go to `work`. True: it has tasks, which are marked.
+    /// Ends just this one; its children go to `work`, its tasks are marked. False: it had ended, or somebody else has done it now.
     unsafe fn end_one(
         &self,
         error: i32,
@@ -111,6 +116,10 @@ impl Context {
         self.lock.lock();
         if self.error.load(Relaxed) != 0 {
             self.lock.unlock();
+            let mut pause = Pause::new();
+            while !self.complete.load(Acquire) {
+                pause.once();
+            }
             return false;
         }
         // SAFETY: the context's reference keeps its channel; the lists are ours under the lock.
@@ -139,7 +148,6 @@ impl Context {
                 }
             }
             let mut member = self.members.get();
-            let has_members = !member.is_null();
             while let Some(m) = member.as_ref() {
                 if runtime.is_null() {
                     // A member lives, so its runtime does; the visit keeps it from here on.
@@ -151,8 +159,8 @@ impl Context {
             }
             ended.hooks = hook::chain(self.hooks.replace(null()), ended.hooks);
             self.lock.unlock();
-            has_members
         }
+        true
     }
 
     /// After the marks and the barrier: ends the waits of the tasks that are still there.
@@ -195,7 +203,7 @@ pub(super) unsafe fn fire(timed: *const Timed, when: i64) {
         if when != NEVER {
             let i = Inside::current();
             let ended = c.end(Some(i), Error::TimedOut.code(), 0);
-            let started = ended.start(|call| spawn::spawn(i, &call.spawn(i.s())).map(drop));
+            let started = ended.start(|call| spawn::spawn_fired(i, &call.spawn(i.s())).map(drop));
             if let Err(e) = started {
                 eprintln!("gmp: a function to be called after a context's end was not started: {e}");
             }

@@ -25,7 +25,7 @@ use crate::base::alloc::try_box;
 use crate::base::error::Result;
 use crate::base::lock::Lock;
 use crate::chan::{Chan, Channel};
-use crate::primitive::{AtomicI32, AtomicPtr, AtomicUsize, Cell, Ordering::*};
+use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
 use crate::sys::clock;
@@ -70,6 +70,8 @@ pub struct Context {
     hooks: Cell<*const Hook>,
     /// The next in the list of who has ended it.
     next_ended: Cell<*const Context>,
+    /// It has ended with all that is below, and with the waits of its tasks: who else would end it need not wait.
+    complete: AtomicBool,
 }
 
 // SAFETY: what is not atomic is under the lock, or under the parent's, or never changes.
@@ -131,6 +133,7 @@ impl Context {
             members: Cell::new(null()),
             hooks: Cell::new(null()),
             next_ended: Cell::new(null()),
+            complete: AtomicBool::new(false),
         })?;
         let made = ContextRef(NonNull::from(Box::leak(made)));
         let Some(parent) = parent else { return Ok(made) };
@@ -143,6 +146,7 @@ impl Context {
             } else {
                 made.cause.set(parent.cause.get());
                 made.error.store(error, Release);
+                made.complete.store(true, Release);
             }
             parent.lock.unlock();
         }

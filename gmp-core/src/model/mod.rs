@@ -14,6 +14,8 @@ mod cancel;
 #[cfg(test)]
 mod chan;
 #[cfg(test)]
+mod cond;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod idle_ends;
@@ -28,7 +30,11 @@ mod note;
 #[cfg(test)]
 mod owner;
 #[cfg(test)]
+mod rwlock;
+#[cfg(test)]
 mod select;
+#[cfg(test)]
+mod semaphore;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
@@ -85,6 +91,12 @@ pub enum Break {
     TimerFireUnasked,
     /// A mutex that is given to a waiter is given up too.
     MutexGivenUp,
+    /// A wait for a condition gives the mutex up before it is queued.
+    CondUnlockFirst,
+    /// A writer that stops waiting lets nobody in.
+    RwLockLeaveAlone,
+    /// A request that stops waiting lets nobody go on.
+    SemaphoreLeaveAlone,
     /// Who was woken for the mutex, and does not want it any more, tells nobody.
     MutexWakeForgotten,
 }

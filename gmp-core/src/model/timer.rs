@@ -4,7 +4,7 @@
 //! real code; a function's task is counted and does not run.
 //! Checked: of "stopped" and "fired" exactly one happens (T4), and what was received was not stopped (T1); a reset sets it
 //! once more, in one heap (T2); the record and its channel are freed once, and not touched after.
-//! Bounded: with a channel to three interruptions.
+//! Bounded: a reset, and with a channel, to four interruptions.
 
 use super::{fails, holds, race, Break, Place};
 use crate::base::error::Error;
@@ -133,7 +133,7 @@ fn end(world: &World) {
 #[test]
 fn model_timer_holds() {
     holds(None, fire_against_stop);
-    holds(None, fire_against_reset);
+    holds(Some(4), fire_against_reset);
     holds(None, fire_against_the_end);
 }
 

@@ -10,12 +10,13 @@
 //!  - X3. `Extra` is freed by its task's end, after it was closed under the stripe's lock and nobody pins it any more; a
 //!        class's `finish` comes after that too.
 //!
-//! Called by: contexts (for their members) and `gmp_task_cancel`. Blocks: nothing; the heavy barrier is a system call.
+//! Called by: contexts (for their members) and `gmp_task_cancel`. Blocks: the heavy barrier is a system call; the end of a task
+//! waits for who looks at its `Extra`, which is short but for a class's `cancel` (then it waits outside).
 //! Model: `model/cancel.rs`, breaking switch `CancelFence`.
 
 use super::{ready, Inside, Shared};
 use crate::base::lock::Pause;
-use crate::primitive::{yield_thread, Ordering::*};
+use crate::primitive::{fence, yield_thread, Ordering::*};
 use crate::task::extra::Extra;
 use crate::task::ready_list::ReadyList;
 use crate::task::Task;
@@ -44,6 +45,8 @@ impl Shared {
 
     /// Calls `f` with a task's `Extra`, which stays meanwhile, if the task has one and is still the one of `generation`.
     pub fn with_extra<R>(&self, t: &Task, generation: u32, f: impl FnOnce(&Extra) -> R) -> Option<R> {
+        // After the mark: of the mark and what the task makes for itself, one of both sides sees the other's (`own`).
+        fence(SeqCst);
         let lock = self.stripe(t);
         lock.lock();
         let extra = t.extra.shown();

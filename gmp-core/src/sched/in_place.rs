@@ -8,7 +8,7 @@
 //!  - R2. If the child parks, the stack with both on it parks; when the child ends, wherever, the joiner goes on
 //!        there. It was waiting for the child anyway.
 //!  - R3. A joiner whose wait somebody could cancel does not do it: it could not go on before the child has ended. That is
-//!        one with a context, or one whose handle nobody is joining. (Who joins it may still have lent the handle to a third
+//!        one in a context, or one whose handle nobody is joining without a deadline. (Who joins it may still have lent the handle to a third
 //!        party: a cancellation by that one is seen when the child has ended.)
 //!  - R4. Only plain tasks that were not spawned as blocking, joined without a deadline, with enough stack left: as much as the child asked for by
 //!        number, or half of what its class has (three eighths of the slot).
@@ -68,7 +68,7 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
 fn may_host(me: &Task) -> bool {
     // SAFETY: the task's own box.
     let extra = unsafe { &*me.extra.get() };
-    extra.class.is_null() && (extra.member.given.get().is_null() || me.is_shielded())
+    extra.class.is_null() && (!extra.member.is_in_a_context() || me.is_shielded())
 }
 
 #[inline(always)]

@@ -38,15 +38,18 @@ impl Shared {
 
     /// Live tasks: created and not ended. Exact when at rest.
     pub fn tasks(&self) -> i64 {
-        let ended = self.sum(|c| c.tasks_ended.get());
+        let ended = self.sum(|c| c.tasks_ended.get().wrapping_add(c.spawns_over.get()));
         fence(Acquire);
-        let created = self.sum(|c| c.tasks_created.get());
+        let created = self.sum(|c| c.tasks_created.get().wrapping_add(c.spawns_begun.get()));
         created as i64 - ended as i64
     }
 
     /// Blocks the calling thread (not a task) until no task is left.
     pub fn wait_quiet(&self, deadline: i64) -> Result<()> {
         self.quiet.waiters.fetch_add(1, SeqCst);
+        // Of "refuse, then count the tasks" and "count a task, then look whether they are refused" one sees the other
+        // (`spawn::spawn_fired`).
+        fence(SeqCst);
         let result = loop {
             let epoch = self.quiet.epoch.load(SeqCst);
             if self.tasks() == 0 {
@@ -71,6 +74,8 @@ impl Shared {
     pub fn stop_machines(&self) {
         self.stopping.store(true, SeqCst);
         loop {
+            // Who has just woken the last task may still make a machine: read before the machines are looked at.
+            let visited = self.visitors.load(SeqCst) != 0;
             let threads = {
                 let mut locked = self.lock.lock();
                 for m in locked.machines.iter() {
@@ -79,14 +84,13 @@ impl Shared {
                 std::mem::take(&mut locked.threads)
             };
             self.monitor.wake();
-            if threads.is_empty() {
+            if threads.is_empty() && !visited {
                 break;
             }
+            if threads.is_empty() {
+                yield_thread();
+            }
             threads.into_iter().for_each(|t| t.join());
-        }
-        // Who woke the last task may not be through yet.
-        while self.visitors.load(SeqCst) != 0 {
-            yield_thread();
         }
     }
 }

@@ -8,7 +8,7 @@
 use super::{ready, stacks, Inside, Shared};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
-use crate::primitive::Ordering::*;
+use crate::primitive::{fence, Ordering::*};
 use crate::processor::runq::Entry;
 use crate::stack::{self, Class};
 use crate::task::extra::Extra;
@@ -68,10 +68,27 @@ pub struct Foreign {
 /// a struct it went through memory in pieces of another size, a store-forwarding stall of 5 ns.
 #[inline(always)]
 pub fn spawn(i: Inside, what: &Spawn) -> Result<u64> {
-    let (p, s) = (i.p(), i.s());
-    if s.refusing.load(Relaxed) {
+    // The spawner is a task itself: the runtime does not end under the new one.
+    if i.s().refusing.load(Relaxed) {
         return Err(refused(what, Error::Stopped));
     }
+    make(i, what)
+}
+
+/// Spawns from what a machine does between tasks (timers): nobody else may be counted as a task then.
+pub fn spawn_fired(i: Inside, what: &Spawn) -> Result<u64> {
+    let counters = &i.p().counters;
+    // Counts as a task for as long as this lasts, from before the look: see `Shared::wait_quiet`.
+    counters.spawns_begun.inc();
+    fence(SeqCst);
+    let result = if i.s().refusing.load(Relaxed) { Err(refused(what, Error::Stopped)) } else { make(i, what) };
+    counters.spawns_over.inc();
+    result
+}
+
+#[inline(always)]
+fn make(i: Inside, what: &Spawn) -> Result<u64> {
+    let (p, s) = (i.p(), i.s());
     if let Err(e) = stacks::promise(i, what.stack) {
         return Err(refused(what, e));
     }
@@ -127,10 +144,11 @@ pub fn refuse(what: &Spawn) {
 
 /// Spawns from a thread that is no task.
 pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<u64> {
+    let mut foreign = s.foreign.lock();
+    // Under the lock that the tasks are counted with: who refuses and then counts finds this one, or is seen here.
     if s.refusing.load(Relaxed) {
         return Err(refused(what, Error::Stopped));
     }
-    let mut foreign = s.foreign.lock();
     let f = &mut *foreign;
     let task = match f
         .stacks

@@ -463,7 +463,7 @@ unsafe fn run_here(mut i: Inside, t: &Task, class: &Class, code: i32) -> bool {
 unsafe fn finish(i: Inside, t: &Task, class: &Class) {
     let m = i.m();
     // SAFETY: a class task is over, and has an `Extra`.
-    unsafe { super::cancel::close_extra(i.s(), t) };
+    outside(m, true, || unsafe { super::cancel::close_extra(i.s(), t) });
     if let Some(hook) = class.hooks.finish {
         let slot = slot(m, class);
         // SAFETY: the class's own hook.

@@ -79,6 +79,8 @@ struct Plan<'a, O: Object> {
     timers: *const Timers,
     deadline: i64,
     done: bool,
+    /// The deadline passed before the waiter was armed: it is in no object.
+    late: bool,
 }
 
 /// What stands before every wait: `Again` for [`NOWAIT`], `TimedOut` for a deadline that has passed, `Canceled` for a task
@@ -180,9 +182,12 @@ unsafe fn wait_task<O: Object>(
     let cancelable = cancelable && !me.is_shielded() && can_be_cancelled(me);
     let waiter = Waiter::for_task(me, &me.wait, i.m().shared);
     let armed = waiter.begin(enders::<O>(cancelable, deadline), !timers.is_null());
-    let mut plan = Plan { object, waiter: &waiter, armed, cancelable, timers, deadline, done: false };
+    let mut plan = Plan { object, waiter: &waiter, armed, cancelable, timers, deadline, done: false, late: false };
     // SAFETY: whoever claims the wait makes us ready, or the commit does; `plan` lies on our stack, which stands until then.
     unsafe { park::park(i, reason, commit::<O>, &mut plan as *mut Plan<'_, O> as *mut c_void) };
+    if plan.late {
+        return Err(Error::TimedOut);
+    }
     let ended = if plan.done { Ended::Woken } else { waiter.ended().unwrap_or(Ended::Woken) };
     if !timers.is_null() && (plan.done || ended != Ended::Expired) {
         // SAFETY: processors are not freed while the runtime lives.
@@ -224,6 +229,17 @@ unsafe fn conclude<O: Object>(
     Err(if ended == Ended::Expired { Error::TimedOut } else { Error::Canceled })
 }
 
+/// The deadline is its processor's earliest. If the machine goes on with another task, which may stay away, while a processor is
+/// idle, the monitor sees to it; else the machine looks for work right after this.
+#[inline(always)]
+unsafe fn watch(deadline: i64) {
+    // SAFETY: called in a commit.
+    let i = unsafe { Inside::current() };
+    if !i.m().current.get().is_null() && i.s().idle.hungry() {
+        i.s().monitor.attend_until(deadline);
+    }
+}
+
 /// The park's commit: from `enlist` on the task may go on elsewhere.
 unsafe fn commit<O: Object>(data: *mut c_void) {
     // SAFETY: `data` is the parked task's plan, valid until the waiter is armed; what is used after that was copied
@@ -234,7 +250,9 @@ unsafe fn commit<O: Object>(data: *mut c_void) {
         let task = plan.waiter.task() as *mut Task;
         let mark = (*task).cancel_mark();
         if !plan.timers.is_null() {
-            (*plan.timers).insert(plan.deadline, &plan.waiter.timed);
+            if (*plan.timers).insert(plan.deadline, &plan.waiter.timed) {
+                watch(plan.deadline);
+            }
         }
         match plan.object.enlist(plan.waiter) {
             Enlisted::Waits => {
@@ -256,7 +274,10 @@ unsafe fn commit<O: Object>(data: *mut c_void) {
                 plan.done = true;
                 ready::ready(Inside::current(), task);
             }
-            Enlisted::Expired => ready::ready(Inside::current(), task),
+            Enlisted::Expired => {
+                plan.late = true;
+                ready::ready(Inside::current(), task);
+            }
         }
     }
 }

@@ -10,12 +10,16 @@
 //!        condition is unlocked nobody claims the waiter, nor can it leave, so its stack and the condition are there.
 //!  - C3. Unlocking is the last touch of the condition: a waiter that was woken may free it.
 //!
+//! Model: `model/cond.rs`, breaking switch `CondUnlockFirst`.
+//!
 //! Called by: any task or thread. Blocks: `wait` parks the task, or blocks a thread that is no task.
 
 use super::mutex::Mutex;
 use super::sema::{again, inside, wake};
 use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::sched::wait::{self, Enlisted, Object};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use crate::task::waiter::Waiter;
@@ -96,6 +100,10 @@ unsafe impl Object for Ticket<'_> {
             *self.node.get() = Node::new(waiter, 0, 0);
             &*self.node.get()
         };
+        #[cfg(loom)]
+        if Break::CondUnlockFirst.is_on() {
+            self.mutex.unlock_for(waiter)();
+        }
         cond.lock.lock();
         cond.queue.push(node);
         self.given_up.set(true);

@@ -19,6 +19,8 @@
 //!  - R3. A writer that stops waiting, when no other waits, lets the readers in that waited because of it.
 //!  - R4. Leaving is one step, the last touch: whoever comes in next may free the memory when it is through.
 //!
+//! Model: `model/rwlock.rs`, breaking switch `RwLockLeaveAlone`.
+//!
 //! Called by: any task or thread. Blocks: `read` and `write` park the task, or block a thread that is no task.
 //! Tried and dropped: Go's shape, a mutex for the writers beside the count: its writer gives that mutex up after it has let
 //! the readers in, who may have freed it.
@@ -26,6 +28,8 @@
 use super::sema::{inside, wake, Place, Queued};
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicU64, Ordering::*};
 use crate::sched::wait;
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
@@ -327,11 +331,23 @@ impl Queued for Writing<'_> {
         lock.writers.remove(node);
         let mut claimed = Claimed::none();
         let mut coming = 0;
+        #[cfg(loom)]
+        let state = if Break::RwLockLeaveAlone.is_on() { WRITER } else { state };
         if state & WRITER == 0 && lock.writers.is_empty() {
             coming = lock.claim_readers(&mut claimed);
         }
         lock.unlock(0, coming);
         claimed
+    }
+}
+
+#[cfg(loom)]
+impl Drop for RwLock {
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.state.with_mut(|_| ());
+        }
     }
 }
 

@@ -10,11 +10,15 @@
 //!  - S3. With the lock free, the oldest waiter that still waits does not fit: a release and a leave both serve whoever
 //!        fits.
 //!
+//! Model: `model/semaphore.rs`, breaking switch `SemaphoreLeaveAlone`.
+//!
 //! Called by: any task or thread. Blocks: `acquire` parks the task, or blocks a thread that is no task.
 
 use super::sema::{inside, wake, Place, Queued};
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
+#[cfg(loom)]
+use crate::model::Break;
 use crate::primitive::{AtomicU64, Ordering::*};
 use crate::sched::wait;
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
@@ -151,8 +155,23 @@ impl Queued for &Semaphore {
     fn leave(&self, node: &Node) -> Claimed {
         let count = self.lock();
         self.queue.remove(node);
+        #[cfg(loom)]
+        if Break::SemaphoreLeaveAlone.is_on() {
+            self.unlock(count);
+            return Claimed::none();
+        }
         // S3: it may have been the one that did not fit.
         self.serve(count)
+    }
+}
+
+#[cfg(loom)]
+impl Drop for Semaphore {
+    /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.state.with_mut(|_| ());
+        }
     }
 }
 

@@ -20,6 +20,8 @@ const DETACHED: usize = 1;
 const ENDED: usize = 2;
 /// Its joiner runs it on its own stack.
 const IN_PLACE: usize = 3;
+/// Beside a waiter's address: it has a deadline, after which it may do other things with the handle.
+const TIMED: usize = 4;
 
 /// What the cell says to a joiner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +78,17 @@ impl JoinCell {
         self.0.compare_exchange(OPEN, waiter as usize, AcqRel, Acquire).is_ok()
     }
 
+    /// The same of a waiter with a deadline.
+    #[must_use]
+    pub fn wait_timed(&self, waiter: *const Waiter) -> bool {
+        self.0.compare_exchange(OPEN, waiter as usize | TIMED, AcqRel, Acquire).is_ok()
+    }
+
     /// Takes the waiter out again; false when the task has ended meanwhile (then settle with the waker).
     #[must_use]
     pub fn leave(&self, waiter: *const Waiter) -> bool {
-        self.0.compare_exchange(waiter as usize, OPEN, AcqRel, Acquire).is_ok()
+        let there = self.0.load(Relaxed);
+        there & !TIMED == waiter as usize && self.0.compare_exchange(there, OPEN, AcqRel, Acquire).is_ok()
     }
 
     /// Gives the handle up. `Err(Ended)`: recycle; `Err(Taken)`: somebody waits.
@@ -101,7 +110,7 @@ impl JoinCell {
         match self.0.swap(ENDED, AcqRel) {
             OPEN => End::Keep,
             DETACHED => End::Recycle,
-            waiter => End::Wake(waiter as *const Waiter),
+            waiter => End::Wake((waiter & !TIMED) as *const Waiter),
         }
     }
 
@@ -110,10 +119,11 @@ impl JoinCell {
         self.0.load(Relaxed) == DETACHED
     }
 
-    /// True when nobody holds the handle but who waits in a join: it is detached, or being joined.
+    /// True when nobody holds the handle but who waits in a join without a deadline: it is detached, or being joined.
     #[inline(always)]
     pub fn is_spoken_for(&self) -> bool {
-        self.0.load(Relaxed) != OPEN
+        let there = self.0.load(Relaxed);
+        there != OPEN && there & TIMED == 0
     }
 
     /// Before running the task in place: keeps other joiners out. False: somebody else waits, or it has ended.

@@ -64,10 +64,10 @@ impl Default for WaitQueue {
 }
 
 impl WaitQueue {
-    /// True when nobody waits; without the lock a hint.
+    /// True when nobody waits; without the lock a hint. (Acquire: what is looked at next is looked at after.)
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
-        self.oldest.load(Relaxed).is_null()
+        self.oldest.load(Acquire).is_null()
     }
 
     fn set(&self, node: *const Node) {

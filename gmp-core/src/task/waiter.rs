@@ -109,6 +109,11 @@ impl Waiter {
         self.word().arm_timed(self.armed.get())
     }
 
+    /// True when its wait has a deadline.
+    pub fn has_deadline(&self) -> bool {
+        self.has_deadline.get()
+    }
+
     /// How the wait ended; None while it goes on.
     #[inline(always)]
     pub fn ended(&self) -> Option<Ended> {

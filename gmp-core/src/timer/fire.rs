@@ -87,7 +87,7 @@ impl Record {
     /// armed if it is due again, at `when`. True: a task was started.
     fn act(&self, i: Inside, due: i64, claimed: &mut Claimed) -> bool {
         match &self.kind {
-            Kind::Func { entry, arg, site } => match spawn::spawn(i, &Spawn::plain(i.s(), *entry, *arg, *site)) {
+            Kind::Func { entry, arg, site } => match spawn::spawn_fired(i, &Spawn::plain(i.s(), *entry, *arg, *site)) {
                 Ok(_) => {
                     self.armed.set(false);
                     true

@@ -81,7 +81,7 @@ impl Record {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub fn refs(&self) -> usize {
         self.refs.load(Relaxed)
     }

@@ -17,8 +17,8 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex as Shared, MutexGuard, PoisonError};
 
-/// How far away a deadline is that comes soon.
-const SOON: i64 = 30_000;
+/// How far away a deadline is that comes soon: some come before the wait has begun.
+const SOON: [i64; 4] = [300, 1_000, 5_000, 30_000];
 const MOST_SPINS: u32 = 1000;
 const UNTOUCHED: u8 = 0xA5;
 const LARGEST: usize = 24;
@@ -207,15 +207,6 @@ fn shield(on: bool) {
     let _before = cancel::shield(on);
 }
 
-fn deadline(until: Until) -> i64 {
-    match until {
-        Until::Now => time::NOWAIT,
-        Until::Past => 1,
-        Until::Soon => time::after(SOON),
-        Until::Forever => time::FOREVER,
-    }
-}
-
 fn filled(value: u32, elem: usize) -> Room {
     let mut room = [UNTOUCHED; LARGEST + 8];
     let bytes = value.to_le_bytes();
@@ -256,21 +247,34 @@ pub fn perform(arena: &Arc<Arena>, party: usize, op: &Op, step: usize) {
 }
 
 impl Turn<'_> {
+    fn soon(&self) -> i64 {
+        SOON[self.step % SOON.len()]
+    }
+
+    fn deadline(&self, until: Until) -> i64 {
+        match until {
+            Until::Now => time::NOWAIT,
+            Until::Past => 1,
+            Until::Soon => time::after(self.soon()),
+            Until::Forever => time::FOREVER,
+        }
+    }
+
     fn plain(&self, op: &Op) -> Result<()> {
         let a = self.arena;
         match *op {
             Op::Close(chan) => a.chans[chan].close(),
-            Op::Lock(mutex, until) => a.mutexes[mutex].lock(deadline(until)),
+            Op::Lock(mutex, until) => a.mutexes[mutex].lock(self.deadline(until)),
             Op::Unlock(mutex) => a.mutexes[mutex].unlock(),
-            Op::Read(until) => a.rwlock.read(deadline(until)),
-            Op::Write(until) => a.rwlock.write(deadline(until)),
+            Op::Read(until) => a.rwlock.read(self.deadline(until)),
+            Op::Write(until) => a.rwlock.write(self.deadline(until)),
             Op::ReadUnlock => a.rwlock.read_unlock(),
             Op::WriteUnlock => a.rwlock.write_unlock(),
-            Op::Acquire(n, until) => a.permits.acquire(n, deadline(until)),
+            Op::Acquire(n, until) => a.permits.acquire(n, self.deadline(until)),
             Op::Release(n) => a.permits.release(n),
             Op::Change(n) => a.group.change(n),
-            Op::WaitZero(until) => a.group.wait(deadline(until)),
-            Op::CondWait(cond, mutex, until) => a.conds[cond].wait(&a.mutexes[mutex], deadline(until)),
+            Op::WaitZero(until) => a.group.wait(self.deadline(until)),
+            Op::CondWait(cond, mutex, until) => a.conds[cond].wait(&a.mutexes[mutex], self.deadline(until)),
             Op::Signal(cond) => {
                 a.conds[cond].signal();
                 Ok(())
@@ -281,10 +285,10 @@ impl Turn<'_> {
             }
             Op::Once(once, ref inner) => a.onces[once].call(|| perform(a, self.party, inner, self.step)),
             Op::Spawn(party) => a.start(party),
-            Op::Join(party, until) => global::join(a.seats[party].handle.load(Acquire), deadline(until)).map(drop),
+            Op::Join(party, until) => global::join(a.seats[party].handle.load(Acquire), self.deadline(until)).map(drop),
             Op::Cancel(party) => context_api::cancel_task(a.seats[party].handle.load(Acquire)),
             Op::Checkpoint => task_api::checkpoint(),
-            Op::Sleep => time::sleep(SOON),
+            Op::Sleep => time::sleep(self.soon()),
             _ => {
                 yield_now();
                 Ok(())
@@ -303,20 +307,20 @@ impl Turn<'_> {
     }
 
     fn send(&self, chan: Option<usize>, until: Until) -> Result<()> {
-        let Some(chan) = chan else { return wait::wait_for_ever(deadline(until)) };
+        let Some(chan) = chan else { return wait::wait_for_ever(self.deadline(until)) };
         let value = self.value(chan, 0);
         let room = filled(value, self.arena.elems[chan]);
         // SAFETY: the arena's channel, and room for an element.
-        unsafe { self.arena.chans[chan].send(room.as_ptr(), deadline(until)) }?;
+        unsafe { self.arena.chans[chan].send(room.as_ptr(), self.deadline(until)) }?;
         self.note(chan, Some(value), None);
         Ok(())
     }
 
     fn recv(&self, chan: Option<usize>, until: Until) -> (Result<()>, Option<usize>, Got) {
-        let Some(chan) = chan else { return (wait::wait_for_ever(deadline(until)), None, Got::Untouched) };
+        let Some(chan) = chan else { return (wait::wait_for_ever(self.deadline(until)), None, Got::Untouched) };
         let mut room = [UNTOUCHED; LARGEST + 8];
         // SAFETY: as above.
-        let result = unsafe { self.arena.chans[chan].recv(room.as_mut_ptr(), deadline(until)) };
+        let result = unsafe { self.arena.chans[chan].recv(room.as_mut_ptr(), self.deadline(until)) };
         let got = got(&room, self.arena.elems[chan]);
         if result.is_ok() {
             self.note(chan, None, Some(if let Got::Value(value) = got { Some(value) } else { None }));
@@ -325,9 +329,9 @@ impl Turn<'_> {
     }
 
     fn discard(&self, chan: Option<usize>, until: Until) -> Result<()> {
-        let Some(chan) = chan else { return wait::wait_for_ever(deadline(until)) };
+        let Some(chan) = chan else { return wait::wait_for_ever(self.deadline(until)) };
         // SAFETY: as above; the value is thrown away.
-        unsafe { self.arena.chans[chan].recv(null_mut(), deadline(until)) }?;
+        unsafe { self.arena.chans[chan].recv(null_mut(), self.deadline(until)) }?;
         self.note(chan, None, Some(None));
         Ok(())
     }
@@ -344,7 +348,7 @@ impl Turn<'_> {
             real.push(Case { op, status: 0, chan, value: rooms[n].as_mut_ptr() });
         }
         // SAFETY: the arena's channels, and rooms that stay until the end.
-        let chosen = unsafe { select(&mut real, deadline(until)) };
+        let chosen = unsafe { select(&mut real, self.deadline(until)) };
         let elem = |n: usize| cases[n].chan.map_or(0, |chan| self.arena.elems[chan]);
         let spoilt =
             (0..cases.len()).any(|n| Ok(n) != chosen && !cases[n].sends && got(&rooms[n], elem(n)) != Got::Untouched);

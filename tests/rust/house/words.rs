@@ -16,10 +16,11 @@ const SYNONYMS: [(&str, &str); 9] = [
 ];
 
 /// Where a synonym is somebody else's name: the file, the word, whose it is.
-const FOREIGN: [(&str, &str, &str); 3] = [
+const FOREIGN: [(&str, &str, &str); 4] = [
     ("switch/sanitizer.rs", "fiber", "the thread sanitizer's interface"),
     ("switch/tests.rs", "fiber", "the same, under test"),
     ("switch/thread.rs", "unpark", "std::thread's method"),
+    ("primitive/loom.rs", "unpark", "loom's method"),
 ];
 
 /// The synonyms in a text, each with its line. Only whole lower-case words count: `Worker` is a type of crossbeam's.

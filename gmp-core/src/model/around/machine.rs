@@ -4,13 +4,14 @@
 pub mod owner;
 
 use crate::task::Task;
+use std::cell::Cell;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Machine {
     pub shared: *const (),
     /// Null: it is between two tasks.
-    pub current: *const Task,
+    pub current: Cell<*mut Task>,
     pub owner: Unasked,
 }
 

@@ -19,7 +19,7 @@ use crate::primitive::{tls, AtomicBool, AtomicU32};
 use crate::source::timer::Timers;
 use crate::task::handle::Handle;
 use crate::task::Task;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr::{null, NonNull};
 
 /// Who runs the commits of parks.
@@ -40,6 +40,7 @@ pub struct Shared {
     pub visitors: AtomicU32,
     pub extras: [Lock; 1],
     pub monitor: Monitor,
+    pub idle: Busy,
     pub processor: Processor,
     commits: Commits,
     /// Threads that run commits.
@@ -61,6 +62,15 @@ pub struct Monitor;
 
 impl Monitor {
     pub fn attend_until(&self, _when: i64) {}
+}
+
+/// Every processor has a machine.
+pub struct Busy;
+
+impl Busy {
+    pub fn hungry(&self) -> bool {
+        false
+    }
 }
 
 pub struct Slab(Vec<Task>);
@@ -92,6 +102,7 @@ impl Shared {
             visitors: AtomicU32::new(0),
             extras: [Lock::new()],
             monitor: Monitor,
+            idle: Busy,
             processor: Processor { timers: Timers::default(), rng: UnsafeCell::new(Rng::new(1)) },
             commits,
             beside: RefCell::default(),
@@ -125,7 +136,7 @@ impl Shared {
 }
 
 fn machine(s: *const Shared, current: *const Task) -> Machine {
-    Machine { shared: s as *const (), current, owner: Unasked }
+    Machine { shared: s as *const (), current: Cell::new(current as *mut Task), owner: Unasked }
 }
 
 /// Runs `f` as task `n`.
@@ -185,7 +196,7 @@ pub mod enter {
     pub fn current<'a>() -> Option<&'a Task> {
         let m = tls::get() as *const Machine;
         // SAFETY: a machine of this thread; a task's record stands as long as the world.
-        unsafe { m.as_ref().and_then(|m| m.current.as_ref()) }
+        unsafe { m.as_ref().and_then(|m| m.current.get().as_ref()) }
     }
 
     pub fn enter() -> Option<Inside> {
@@ -202,7 +213,7 @@ pub mod park {
 
     pub fn me<'a>(i: Inside) -> &'a Task {
         // SAFETY: a task's thread; its record stands as long as the world.
-        unsafe { &*i.m().current }
+        unsafe { &*i.m().current.get() }
     }
 
     struct Commit(*const Shared, unsafe fn(*mut c_void), *mut c_void);
@@ -301,7 +312,7 @@ pub mod spawn {
     }
 
     /// The task is counted, and does not run.
-    pub fn spawn(i: Inside, _spawn: &Spawn) -> Result<()> {
+    pub fn spawn_fired(i: Inside, _spawn: &Spawn) -> Result<()> {
         i.s().spawned.fetch_add(1, Relaxed);
         Ok(())
     }
