@@ -42,6 +42,8 @@ pub fn quiet(patience: i64) -> bool {
         }
         if !rests {
             yield_now();
+            // The other machine may want this core.
+            std::thread::yield_now();
         }
     }
 }
