@@ -11,7 +11,7 @@
 //!  - G3. A waiting task enters the queue in its park's commit, when its registers are saved; `LOCK` is never held across
 //!        a switch.
 //!
-//! Model: `model/wait_group.rs`, breaking switch [`Break::WaitGroupUnlockFirst`].
+//! Model: `model/wait_group.rs`, breaking switch `WaitGroupUnlockFirst`.
 
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;

@@ -10,7 +10,7 @@
 //!        or finds `ENDED`, and then waits for the waker's last touch (`Waiter::settle`) before it returns.
 //!  - J3. `DETACHED` never changes but by recycling, so the end of a detached task needs no atomic step.
 //!
-//! Model: `model/join.rs`, breaking switch `JoinNoSettle`.
+//! Model: `model/join.rs`, breaking switches `JoinNoSettle`, `JoinTwoSteps`.
 
 use super::waiter::Waiter;
 use crate::primitive::{AtomicUsize, Ordering::*};

@@ -35,6 +35,8 @@
 //!
 //! Called by: any task or thread; `fire` by machines that look for work. Blocks: nothing, but for the lock.
 //!
+//! Model: `model/timer.rs`, breaking switch `TimerFireUnasked`.
+//!
 //! Tried and dropped: telling a late `fire` from the present setting by the time it was due (two settings may be due at the
 //! same nanosecond, and the first one's `fire` would take the second out of no heap).
 
