@@ -163,6 +163,10 @@ fn close_against_recv() {
     race(World::new(0), &[World::try_recv, World::close]).check(false);
 }
 
+fn close_against_send() {
+    race(World::new(0), &[World::try_send, World::close]).check(false);
+}
+
 /// Each side has a reference.
 fn through_a_buffer() {
     let world = World::new(1);
@@ -185,6 +189,7 @@ fn free_against_a_waiter() {
 fn model_chan_holds() {
     holds(None, send_against_recv);
     holds(None, close_against_recv);
+    holds(None, close_against_send);
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub struct Waiter {
     pub closed: Cell<bool>,
     /// The next in a list of claimed waiters.
     pub next: Cell<*const Waiter>,
+    /// Touched by whoever touches the waiter.
+    #[cfg(loom)]
+    stands: Cell<()>,
     /// The waiting task; null for a thread.
     task: *const Task,
     /// The task's runtime (`sched::Shared`).
@@ -55,6 +58,8 @@ impl Waiter {
             chosen: Cell::new(0),
             closed: Cell::new(false),
             next: Cell::new(null()),
+            #[cfg(loom)]
+            stands: Cell::new(()),
             task,
             shared,
         }
@@ -74,6 +79,8 @@ impl Waiter {
     /// Where the wait is decided.
     #[inline(always)]
     pub fn word(&self) -> &WaitWord {
+        #[cfg(loom)]
+        self.stands.get();
         if self.word.is_null() {
             return &self.own;
         }
@@ -169,6 +176,7 @@ impl Drop for Waiter {
     /// Its memory is given back: an access that is not over by now is an error of the protocol, which loom reports.
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            self.stands.set(());
             self.chosen.set(0);
             self.closed.set(false);
             self.next.set(null());
