@@ -10,7 +10,7 @@
 pub mod owner;
 
 use crate::base::note::Note;
-use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Mutex};
+use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Mutex, Ordering::*};
 use crate::processor::Processor;
 use crate::task::ready_list::ReadyList;
 use crate::task::Task;
@@ -93,6 +93,9 @@ pub struct Machine {
     pub inbox_ticket: Cell<*mut Task>,
     /// `inbox_ticket` is in a queue.
     pub inbox_queued: AtomicBool,
+    /// What needs this very thread: started tasks that are pinned to it, exclusive classes at home here. Written by the machine's
+    /// own thread, and under a token's lock; not 0 while anything may still be delivered here.
+    pub pins: AtomicU32,
     /// The kernel's id of the thread, 0 before it runs.
     pub tid: AtomicI32,
     pub index: u32,
@@ -133,6 +136,7 @@ impl Machine {
             wants_processor: AtomicBool::new(false),
             inbox_ticket: Cell::new(null_mut()),
             inbox_queued: AtomicBool::new(false),
+            pins: AtomicU32::new(0),
             tid: AtomicI32::new(0),
             index,
         }
@@ -142,6 +146,23 @@ impl Machine {
     pub fn runs_task(&self) -> bool {
         // SAFETY: a word-sized read of a cell that only its own thread writes; the value is not followed.
         !unsafe { self.current.as_ptr().read_volatile() }.is_null()
+    }
+
+    /// Something more needs this thread.
+    pub fn pin(&self) {
+        self.pins.fetch_add(1, Relaxed);
+    }
+
+    /// Something needs it no more. What it had delivered here is seen by who sees the new number.
+    pub fn unpin(&self) {
+        let before = self.pins.fetch_sub(1, Release);
+        debug_assert!(before > 0);
+    }
+
+    /// True when this very thread is needed for something that is not running: the machine must not be retired. Under the
+    /// scheduler's lock, of a machine without a processor (the order of the reads matters, see `token::serve`).
+    pub fn is_needed(&self) -> bool {
+        self.pins.load(Acquire) != 0 || self.inbox_len.load(Relaxed) != 0 || self.wants_processor.load(Relaxed)
     }
 
     /// Leaves the runtime: after this no pointer into the processor may be used.

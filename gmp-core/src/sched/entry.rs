@@ -39,7 +39,7 @@ unsafe extern "C" fn task_main(_: usize) -> ! {
             if class {
                 // Its `finish` hook needs the machine's own stack.
                 store(t, ended);
-                super::token::leaving(i, t);
+                super::hooks::leaving(i, t);
                 i.m().ended.set(t as *const Task as *mut Task);
                 i.m().current.set(null_mut());
                 let mut dead = 0;
@@ -67,7 +67,7 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
         switching::hint(t);
         m.exit();
         if class {
-            super::token::entered_first(t);
+            super::hooks::entered_first(t);
         }
         let ended = call(t, entry, arg);
         let i = super::enter::enter().unwrap_or_else(|| forked());
@@ -174,6 +174,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         p.counters.tasks_ended.inc();
         // Out of its context before who waits for the end is told.
         if !t.extra.get().is_null() {
+            super::bound::pin(t.extra.get(), std::ptr::null());
             super::cancel::free_extra(i.s(), t);
         }
         if !t.end_arg.get().is_null() {

@@ -4,6 +4,7 @@
 //! Tasks call down into here through the objects of the layer above (join, sleep, wait groups …), which know only
 //! `park`, `ready` and the hand-off.
 
+pub mod bound;
 pub mod cancel;
 pub mod enter;
 pub mod entry;
@@ -11,6 +12,7 @@ pub mod expose;
 pub mod find;
 pub mod global;
 pub mod handoff;
+pub mod hooks;
 pub mod idle;
 pub mod in_place;
 pub mod inbox;

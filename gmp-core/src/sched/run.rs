@@ -3,7 +3,7 @@
 //! Owns: what happens on a machine's own stack. Tasks switch to each other directly; they come here only when nothing
 //! is ready, or when something needs this stack (task classes, a stack that could not be had).
 
-use super::{entry, find, inbox, ready, stacks, switching, token, Inside, Shared};
+use super::{entry, find, hooks, inbox, ready, stacks, switching, token, Inside, Shared};
 use crate::machine::owner::{CXX, RETIRE};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{fence, tls, Ordering::*};
@@ -39,7 +39,7 @@ pub fn machine_main(m: &Machine) {
             None => give_up(i),
         }
     }
-    token::machine_ends(m);
+    hooks::machine_ends(m);
     tls::set(null_mut());
 }
 

@@ -60,7 +60,7 @@ unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
     // SAFETY: the caller's contract; the class lives as long as the runtime.
     unsafe {
         let class = &*me.class();
-        super::token::leaving(i, me);
+        super::hooks::leaving(i, me);
         i.m().commit.set(commit);
         let to = match super::token::successor(i, class) {
             Some(next) => {
@@ -76,7 +76,7 @@ unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
         };
         swap(i.m(), me, to);
         hint(me);
-        super::token::entered(me);
+        super::hooks::entered(me);
     }
 }
 
@@ -89,11 +89,11 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
     machine.current.set(null_mut());
     // SAFETY: the home context waits in `run.rs` while a task runs.
     unsafe {
-        super::token::leaving_without_processor(machine, &*me);
+        super::hooks::leaving_without_processor(machine, &*me);
         swap(machine, &*me, machine.home.get());
         hint(&*me);
         if !(*me).class().is_null() {
-            super::token::entered(&*me);
+            super::hooks::entered(&*me);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Tasks of a class: hooks, the token of an exclusive class, pins.
+//! Tasks of a class: their run, and the token of an exclusive class.
 //!
-//! Owns: when each hook is called (the list is in `task/class.rs`), and who holds an exclusive class's token.
+//! Owns: who holds an exclusive class's token. The hooks' calls are in `hooks.rs`.
 //!
 //! Always true:
 //!  - K1. Tasks of an exclusive class are ready in their token's queue only, and run on the machine that holds the
@@ -9,15 +9,15 @@
 //!        or the class's ticket stands in a run queue or inbox.
 //!  - K3. The token stays with its home machine as long as a started task of the class lives: its tasks may not move
 //!        (what may move, and when, is `may_migrate`'s answer for other classes).
-//!  - K4. Hooks that may block run on the machine's own stack or the entered task's, outside the runtime.
 //!
 //! A machine that serves a token runs the class's tasks back to back: a leaving task switches straight to the next
 //! started one ([`successor`]); everything else goes through [`serve`]'s loop.
 
+use super::hooks::{away, data, outside, slot, start_here};
 use super::{entry, inbox, run, stacks, switching, Inside, Shared};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
-use crate::machine::{ClassSlot, Machine};
+use crate::machine::Machine;
 use crate::primitive::{AtomicU32, Mutex, Ordering::*};
 use crate::task::class::{Class, TaskClass, EXCLUSIVE, STACK_RESERVE};
 use crate::task::ready_list::ReadyList;
@@ -176,152 +176,6 @@ fn other_work(i: Inside) -> bool {
     p.runq.private_len() > 0 || !i.s().global.is_empty() || p.runq.has_shared()
 }
 
-fn data(t: &Task) -> *mut c_void {
-    // SAFETY: a class task has an extra.
-    unsafe { (*t.extra.get()).class_data }
-}
-
-fn slot(m: &Machine, class: &Class) -> *mut c_void {
-    // SAFETY: the machine's own list; the class was started here before any of its tasks ran.
-    unsafe { (&*m.classes.get()).get(class.index).map_or(null_mut(), |s| s.data) }
-}
-
-/// A class task leaves its stack: pin and `switch_out`. Inside.
-///
-/// # Safety
-/// `me` is the current task.
-pub unsafe fn leaving(i: Inside, me: &Task) {
-    // SAFETY: the caller's promise.
-    unsafe { leave_hooks(i.m(), me) };
-}
-
-unsafe fn leave_hooks(m: &Machine, me: &Task) {
-    // SAFETY: the class lives as long as the runtime, the hooks as the class.
-    unsafe {
-        let class = &*me.class();
-        let hooks = &class.hooks;
-        if let (false, Some(may_migrate)) = (class.is_exclusive(), hooks.may_migrate) {
-            let here = 0u8;
-            let free = may_migrate(hooks.user, data(me), &here as *const u8 as *const c_void) != 0;
-            (*me.extra.get()).pin = if free { null() } else { m as *const Machine as *const c_void };
-        }
-        if let Some(switch_out) = hooks.switch_out {
-            switch_out(hooks.user, slot(m, class), data(me));
-        }
-    }
-}
-
-/// The same for a machine that has lost its processor; nothing for a plain task.
-///
-/// # Safety
-/// `me` is the current task.
-pub unsafe fn leaving_without_processor(m: &Machine, me: &Task) {
-    if !me.class().is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { leave_hooks(m, me) };
-    }
-}
-
-/// A class task goes on after a park: `switch_in`, outside; then inside again.
-///
-/// # Safety
-/// `me` is the current task, inside.
-pub unsafe fn entered(me: &Task) {
-    // SAFETY: the caller's promise; after the call the machine may be another, so callers look it up anew.
-    unsafe {
-        Inside::current().exit();
-        entered_first(me);
-        super::enter::enter();
-    }
-}
-
-/// `switch_in`, outside already.
-///
-/// # Safety
-/// `me` is the current task.
-pub unsafe fn entered_first(me: &Task) {
-    // SAFETY: as above.
-    unsafe {
-        let class = &*me.class();
-        if let Some(switch_in) = class.hooks.switch_in {
-            let m = &*super::enter::task_machine();
-            switch_in(class.hooks.user, slot(m, class), data(me));
-        }
-    }
-}
-
-/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside with a processor. The machine's inbox ticket was prepared: it is what a machine that needs a processor waits with.
-fn outside<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
-    let result = away(m, blocks, hook);
-    if m.processor.load(Relaxed).is_null() {
-        // SAFETY: the runtime outlives its machines.
-        let s = unsafe { &*(m.shared as *const Shared) };
-        m.wants_processor.store(true, Relaxed);
-        while m.processor.load(Relaxed).is_null() && s.sleep(m) {}
-        m.wants_processor.store(false, Relaxed);
-    }
-    result
-}
-
-/// Runs a hook outside the runtime, as a declared blocking section if it `blocks`; inside again afterwards, but the
-/// processor may be gone.
-fn away<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
-    // SAFETY: the runtime outlives its machines.
-    let s = unsafe { &*(m.shared as *const Shared) };
-    m.blocking.store(blocks, Relaxed);
-    if blocks && (s.has_private_work() || s.has_published_work()) {
-        s.monitor.attend();
-    }
-    m.exit();
-    let result = hook();
-    m.blocking.store(false, Relaxed);
-    // Requests wait for the machine's loop; only the processor matters here.
-    if !m.owner.enter() {
-        let mut locked = s.lock.lock();
-        if m.processor.load(Relaxed).is_null() {
-            s.adopt_idle(&mut locked, m);
-        }
-    }
-    result
-}
-
-/// Makes sure that the class is started on this machine; its result.
-fn start_here(m: &Machine, class: &Class) -> i32 {
-    // SAFETY: the machine's own list.
-    let slots = unsafe { &mut *m.classes.get() };
-    if slots.len() <= class.index {
-        if slots.try_reserve(class.index + 1 - slots.len()).is_err() {
-            return Error::NoMemory.code();
-        }
-        slots.resize(class.index + 1, ClassSlot { data: null_mut(), started: None });
-    }
-    if let Some(result) = slots[class.index].started {
-        return result;
-    }
-    let mut out = null_mut();
-    let result = match class.hooks.machine_start {
-        None => 0,
-        // SAFETY: the class's own hook.
-        Some(hook) => outside(m, true, || unsafe { hook(class.hooks.user, &mut out) }),
-    };
-    // SAFETY: the machine's own list; the hook does not touch it.
-    unsafe { (&mut *m.classes.get())[class.index] = ClassSlot { data: out, started: Some(result) } };
-    result
-}
-
-/// The machine's thread ends: its classes are told.
-pub fn machine_ends(m: &Machine) {
-    // SAFETY: the runtime outlives its machines; the list is the machine's own.
-    let (s, slots) = unsafe { (&*(m.shared as *const Shared), &mut *m.classes.get()) };
-    for (index, slot) in slots.drain(..).enumerate() {
-        let hooks = s.lock.lock().classes[index].hooks;
-        if let (Some(0), Some(hook)) = (slot.started, hooks.machine_end) {
-            // SAFETY: the class's own hook, with what its start stored.
-            unsafe { hook(hooks.user, slot.data) };
-        }
-    }
-}
-
 /// A class ticket was taken: this machine serves the class, or hands the ticket to the class's home.
 ///
 /// # Safety
@@ -336,6 +190,9 @@ pub unsafe fn serve(i: Inside, ticket: &Task) {
     let home = {
         let mut state = token.state.lock();
         if !state.home.is_null() && !std::ptr::eq(state.home, m) {
+            // Until the ticket is delivered: the home may let go meanwhile.
+            // SAFETY: machines are not freed while the runtime lives.
+            unsafe { (*state.home).pin() };
             state.home
         } else {
             state.queued = false;
@@ -343,6 +200,9 @@ pub unsafe fn serve(i: Inside, ticket: &Task) {
                 return;
             }
             state.holder = m;
+            if state.home.is_null() {
+                m.pin();
+            }
             state.home = m;
             null()
         }
@@ -350,7 +210,11 @@ pub unsafe fn serve(i: Inside, ticket: &Task) {
     if !home.is_null() {
         ticket.status.arm_ticket();
         // SAFETY: the ticket is ours to hand on; machines live as long as the runtime.
-        return unsafe { inbox::deliver(i.s(), &*home, ticket as *const Task as *mut Task) };
+        unsafe {
+            inbox::deliver(i.s(), &*home, ticket as *const Task as *mut Task);
+            (*home).unpin();
+        }
+        return;
     }
     m.token.set(token as *const Token as *const c_void);
     m.token_runs.set(0);
@@ -405,6 +269,7 @@ impl Token {
             state.holder = null();
             if state.started == 0 {
                 state.home = null();
+                m.unpin();
             }
             !state.queue.is_empty() && !std::mem::replace(&mut state.queued, true)
         };
