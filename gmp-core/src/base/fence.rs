@@ -26,6 +26,11 @@ impl Barrier {
         Barrier { membarrier: false }
     }
 
+    /// True when the light side is free: the heavy one orders the other threads' steps for them.
+    pub fn is_asymmetric(self) -> bool {
+        self.membarrier
+    }
+
     /// The frequent side.
     #[inline(always)]
     pub fn light(self) {

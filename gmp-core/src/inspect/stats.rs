@@ -52,6 +52,8 @@ pub fn stats(s: &Shared) -> Stats {
         parks,
         wakes,
         handoffs: s.tallies.handoffs.load(Relaxed),
+        retakes_blocked: s.tallies.retakes_blocked.load(Relaxed),
+        retakes_running: s.tallies.retakes_running.load(Relaxed),
         timers_fired: s.sum(|c| c.timers_fired.get()),
         thread_limit_hits: s.tallies.thread_limit_hits.load(Relaxed),
         tasks_parked: (parks as i64 - wakes as i64).max(0),

@@ -8,6 +8,7 @@
 //! Records are never freed while the runtime lives, so the monitor may read a machine that has gone to sleep.
 
 pub mod owner;
+pub mod reading;
 
 use crate::base::note::Note;
 use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Mutex, Ordering::*};
@@ -15,6 +16,7 @@ use crate::processor::Processor;
 use crate::task::ready_list::ReadyList;
 use crate::task::Task;
 use owner::Owner;
+use reading::Reading;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -71,6 +73,10 @@ pub struct Machine {
     pub blocking: AtomicBool,
     /// Runs a task that was spawned as blocking: any stretch outside counts as declared. The monitor reads it.
     pub hinted: AtomicBool,
+    /// It was retaken while it computed, and has not been back since. Set by the monitor, cleared by the machine's next
+    /// enter.
+    pub burning: AtomicBool,
+    pub reading: Reading,
     /// In a section that was handed over at once: how often the thread had slept before, plus one; 0: not in one.
     pub slept: Cell<i64>,
     /// Counted in `searching`.
@@ -124,6 +130,8 @@ impl Machine {
             ended: Cell::new(null_mut()),
             blocking: AtomicBool::new(false),
             hinted: AtomicBool::new(false),
+            burning: AtomicBool::new(false),
+            reading: Reading::default(),
             slept: Cell::new(0),
             searching: Cell::new(false),
             token: Cell::new(std::ptr::null()),
@@ -163,6 +171,12 @@ impl Machine {
     /// scheduler's lock, of a machine without a processor (the order of the reads matters, see `token::serve`).
     pub fn is_needed(&self) -> bool {
         self.pins.load(Acquire) != 0 || self.inbox_len.load(Relaxed) != 0 || self.wants_processor.load(Relaxed)
+    }
+
+    /// The machine has come in after it lost its processor: what was known of its stay outside is over. Under the lock.
+    pub fn is_back(&self) {
+        self.burning.store(false, Relaxed);
+        self.reading.clear();
     }
 
     /// Leaves the runtime: after this no pointer into the processor may be used.

@@ -108,7 +108,7 @@ impl World {
         if !Break::IdleEndFence.is_on() {
             fence(SeqCst);
         }
-        if !self.idle.hungry() {
+        if !self.idle.has_idle() {
             return;
         }
         if !Break::IdleEndFence.is_on() {

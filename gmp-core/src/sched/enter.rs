@@ -60,6 +60,7 @@ unsafe fn slow(mut m: *const Machine) -> Inside {
         let requests = {
             let mut locked = shared.lock.lock();
             let requests = machine.owner.take_requests();
+            machine.is_back();
             if requests & RETIRE != 0 {
                 shared.retire_own(&mut locked, machine);
             }

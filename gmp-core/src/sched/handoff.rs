@@ -29,6 +29,11 @@ const TAKEN: u32 = 2;
 const FOR_NOTHING: u32 = 4;
 const FADE: u32 = 8;
 
+/// The score after the monitor has taken a processor from a declared section.
+pub fn taken(score: u32) -> u32 {
+    (score + TAKEN).min(MOST)
+}
+
 /// The calling task is about to block. `Misuse` when it said so already; nothing outside a task.
 #[inline(always)]
 pub fn blocking_enter() -> Result<()> {
@@ -127,19 +132,5 @@ impl Shared {
         self.push_idle(&mut locked, p);
         drop(locked);
         self.monitor.attend();
-    }
-
-    /// The monitor's retake: takes the processor from a machine that has stayed outside, and gives it away. False: the
-    /// machine has come in meanwhile.
-    pub fn retake(&self, m: &Machine, p: &Processor) -> bool {
-        let locked = self.lock.lock();
-        if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
-            return false;
-        }
-        let p = self.unassign(m);
-        p.blocking_score.set((p.blocking_score.get() + TAKEN).min(MOST));
-        self.tallies.handoffs.fetch_add(1, Relaxed);
-        self.give_away(locked, p);
-        true
     }
 }

@@ -115,6 +115,7 @@ pub fn away<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
     // Requests wait for the machine's loop; only the processor matters here.
     if !m.owner.enter() {
         let mut locked = s.lock.lock();
+        m.is_back();
         if m.processor.load(Relaxed).is_null() {
             s.adopt_idle(&mut locked, m);
         }

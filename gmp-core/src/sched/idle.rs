@@ -1,6 +1,7 @@
 //! The idle protocol: how work that can be stolen meets a machine that is about to give up.
 //!
-//! Owns: the number of idle processors and of searching machines. Nothing else writes either.
+//! Owns: the number of idle processors and of searching machines, and the mark that the monitor sleeps long. Nothing else
+//! writes any of them.
 //!
 //! Always true:
 //!  - I1. `idle` is the length of the idle-processor list whenever the scheduler's lock is free.
@@ -30,24 +31,48 @@ use crate::base::fence::Barrier;
 use crate::model::Break;
 use crate::primitive::{AtomicU32, Ordering::*};
 
+/// In `idle`: the monitor sleeps long, and wants to know of work (`monitor.rs`). In this word, so that who has pushed a
+/// task asks for both with one load.
+const SLOW: u32 = 1 << 31;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Idle {
+    /// Idle processors, and [`SLOW`].
     idle: AtomicU32,
     searching: AtomicU32,
 }
 
 impl Idle {
-    /// True when some processor is idle: published work would be taken. No ordering: a hint for the owner of
-    /// private work, who will look again at its next call.
+    /// True when somebody wants to know of work: some processor is idle, or the monitor sleeps long. Of "push, then look
+    /// here" and "say so, then look for work" one sees the other where `membarrier` is granted (F3: the other side's heavy
+    /// barrier; here the compiler is kept from swapping the steps). Where it is not, a miss costs what `monitor.rs` says.
     #[inline(always)]
     pub fn hungry(&self) -> bool {
+        #[cfg(not(loom))]
+        crate::primitive::compiler_fence(SeqCst);
         self.idle.load(Relaxed) != 0
     }
 
+    /// True when some processor is idle: published work would be taken. No ordering: a hint.
+    #[inline(always)]
+    pub fn has_idle(&self) -> bool {
+        self.idle() != 0
+    }
+
     /// Idle processors now.
+    #[inline(always)]
     pub fn idle(&self) -> u32 {
-        self.idle.load(Relaxed)
+        self.idle.load(Relaxed) & !SLOW
+    }
+
+    /// The monitor is about to sleep long, or sleeps so no more.
+    pub fn set_slow(&self, slow: bool) {
+        if slow {
+            self.idle.fetch_or(SLOW, SeqCst);
+        } else {
+            self.idle.fetch_and(!SLOW, Relaxed);
+        }
     }
 
     /// Searching machines now.
@@ -57,7 +82,10 @@ impl Idle {
 
     /// A processor was put on the idle list, or a machine searches with one that was on it. Under the lock.
     pub fn set_idle(&self, n: usize) {
-        self.idle.store(n as u32, Relaxed);
+        let mut word = self.idle.load(Relaxed);
+        while let Err(now) = self.idle.compare_exchange(word, word & SLOW | n as u32, Relaxed, Relaxed) {
+            word = now;
+        }
     }
 
     /// Submit side, after publishing: true when the caller must start a machine, which is counted as searching
@@ -76,7 +104,7 @@ impl Idle {
     /// True when somebody is idle and nobody searched: the caller counts as searching now and must start a machine.
     #[must_use]
     pub fn wants_searcher(&self) -> bool {
-        self.idle.load(Relaxed) != 0
+        self.has_idle()
             && self.searching.load(Relaxed) == 0
             && self.searching.compare_exchange(0, 1, Relaxed, Relaxed).is_ok()
     }

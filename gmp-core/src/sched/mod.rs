@@ -5,6 +5,7 @@
 //! `park`, `ready` and the hand-off.
 
 pub mod bound;
+pub mod calls;
 pub mod cancel;
 pub mod enter;
 pub mod entry;
@@ -21,6 +22,7 @@ pub mod park;
 pub mod pool;
 pub mod procs;
 pub mod ready;
+pub mod retake;
 pub mod run;
 pub mod shutdown;
 pub mod spawn;
@@ -104,6 +106,8 @@ unsafe impl Send for Locked {}
 pub struct Tallies {
     pub thread_limit_hits: AtomicU64,
     pub handoffs: AtomicU64,
+    pub retakes_blocked: AtomicU64,
+    pub retakes_running: AtomicU64,
 }
 
 /// What all machines of one runtime see.
@@ -133,6 +137,7 @@ pub struct Shared {
     /// See `shutdown.rs`.
     pub quiet: shutdown::Quiet,
     pub tallies: Tallies,
+    pub calls: calls::Calls,
     /// Threads that are no tasks and are just waking a task: memory stays for them (`ready.rs`).
     pub visitors: AtomicU32,
     /// See `cancel.rs`.
@@ -178,6 +183,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             quiet: shutdown::Quiet::default(),
             tallies: Tallies::default(),
+            calls: calls::Calls::default(),
             visitors: AtomicU32::new(0),
             extras: Default::default(),
             settings,

@@ -1,18 +1,20 @@
 //! The monitor (Go: sysmon): one thread without a processor that sees to what nobody else can see.
 //!
-//! Owns: the cadence and the thresholds. Does: retake from declared blocking sections (about 20 µs), expose private work
-//! whose owner stays away while a processor is idle, end time slices (10 ms, a request), see that due timers are run,
-//! retry for machines that could not be had, and once a second house-keeping (trim stacks, follow the CPU limit, look for
-//! C++). Retaking from undeclared code belongs in `look` too: the reading of a machine's tick is there.
+//! Owns: the cadence and the thresholds. Does: retake from declared blocking sections (about 20 µs) and from foreign code that
+//! says nothing (`retake.rs`), expose private work whose owner stays away while a processor is idle, end time slices (10 ms, a
+//! request), see that due timers are run, retry for machines that could not be had, join threads that have ended, and once a
+//! second house-keeping (trim stacks, follow the CPU limit, look for C++).
 //!
-//! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 100 µs while
-//! a processor is idle and another one is running tasks; asleep while all is idle. [`Monitor::attend`] brings a slow or
-//! sleeping monitor back to 20 µs.
+//! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 250 µs while
+//! tasks come in and go out (100 µs while a processor is idle), and is ready when a machine that keeps work waiting is due for
+//! a look. When nothing moves and nothing waits it sleeps without bound, though tasks may be away in foreign code: who pushes
+//! a task or starts a timer wakes it. [`Monitor::attend`] brings a slow or sleeping monitor back to 20 µs.
 //!
-//! Always true: of "publish work, then look whether the monitor is slow" (`attend`) and "say that it is slow, then look for
-//! work" (the monitor), one sees the other: light and heavy halves of fence F3. The monitor looks again so before a sleep
-//! without bound; before a slow one, while something runs, it does not: that costs 10 ms at most. No model.
+//! Always true: of "publish work, then look whether the monitor is slow" (`attend`; a push looks at `Idle::hungry`) and "say that
+//! it is slow, then look for work" (the monitor), one sees the other: light and heavy halves of fence F3. A push has no fence of
+//! its own: where `membarrier` is refused a miss is possible, and the monitor sleeps 10 ms at most. Model: `model/attention.rs`.
 
+use super::retake::{Burners, Suspect, Why, SLICE};
 use super::Shared;
 use crate::base::fence::Barrier;
 use crate::base::note::Note;
@@ -25,15 +27,17 @@ use crate::sys::{clock, cpu, thread};
 use std::ffi::c_void;
 
 const FAST: i64 = 20_000;
-const ATTENTIVE: i64 = 100_000;
+/// While a processor is idle.
+const HUNGRY: i64 = 100_000;
+const ATTENTIVE: i64 = 250_000;
 const SLOW: i64 = 10_000_000;
 const ROUNDS: u32 = 50;
 const DECLARED: i64 = 20_000;
 const AWAY: i64 = 50_000;
-const SLICE: i64 = 10_000_000;
 const HOUSEKEEPING: i64 = 1_000_000_000;
-/// House-keeping goes on this many rounds when all is idle; then the monitor sleeps.
+/// House-keeping goes on this many rounds when all is idle, in this rhythm; then the monitor sleeps.
 const IDLE_ROUNDS: u32 = 4;
+const IDLE_HOUSEKEEPING: i64 = 200_000_000;
 /// Stacks trimmed at a time.
 const TRIM: usize = 1024;
 
@@ -83,6 +87,7 @@ struct Seen {
     since: i64,
     slice: u32,
     slice_since: i64,
+    suspect: Suspect,
 }
 
 struct Watch<'a> {
@@ -90,17 +95,19 @@ struct Watch<'a> {
     seen: Vec<Seen>,
     housekeeping: i64,
     follow: bool,
+    burners: Burners,
     /// House-keeping rounds since all went idle.
     idle_rounds: u32,
 }
 
 /// What a round found.
-#[derive(Default)]
 struct Found {
     acted: bool,
     running: bool,
     /// Some processor has moved on since the last round.
     moving: bool,
+    /// When a machine that keeps work waiting is due for a look ([`NEVER`]: there is none).
+    again: i64,
 }
 
 /// The monitor's thread.
@@ -108,7 +115,9 @@ pub extern "C" fn monitor_thread(arg: *mut c_void) -> *mut c_void {
     // SAFETY: `Runtime` passes its `Shared`, which outlives this thread.
     let s = unsafe { &*(arg as *const Shared) };
     let follow = s.settings.follow_procs;
-    Watch { s, seen: Vec::new(), housekeeping: clock::now() + HOUSEKEEPING, follow, idle_rounds: 0 }.run();
+    thread::sleep_sharply();
+    let (housekeeping, burners) = (clock::now() + HOUSEKEEPING, Burners::default());
+    Watch { s, seen: Vec::new(), housekeeping, follow, burners, idle_rounds: 0 }.run();
     std::ptr::null_mut()
 }
 
@@ -130,45 +139,69 @@ impl Watch<'_> {
                     delay = (delay * 2).min(SLOW);
                 }
             }
-            if s.idle.hungry() && found.moving {
-                delay = delay.min(ATTENTIVE);
+            if found.moving {
+                delay = delay.min(if s.idle.has_idle() { HUNGRY } else { ATTENTIVE });
             }
-            if self.wait(delay, found.running) {
+            if self.wait(delay, &found) {
                 (delay, quiet) = (FAST, 0);
             }
         }
     }
 
     /// Sleeps. True: somebody asked for attention.
-    fn wait(&mut self, delay: i64, running: bool) -> bool {
+    fn wait(&mut self, delay: i64, found: &Found) -> bool {
         let s = self.s;
         let now = clock::now();
-        let mut until = Some(now + delay);
-        if delay > ATTENTIVE || !running {
+        let mut until = (now + delay).min(found.again.max(now + FAST));
+        let long = until > now + ATTENTIVE || !found.running;
+        if long {
             s.monitor.until.store(NEVER, Relaxed);
             s.monitor.slow.store(true, SeqCst);
+            s.idle.set_slow(true);
             // F3, heavy half. Refused: look again soon.
             let sure = s.barrier.heavy();
-            if sure && !running && !self.anything_to_watch() {
-                // All is idle. The machines' watcher sees to timers; without one the monitor does.
-                let watched = !s.lock.lock().watcher.is_null();
-                let earliest = s.earliest_timer();
-                until = if watched || earliest == NEVER { None } else { Some(earliest) };
-                if self.idle_rounds < IDLE_ROUNDS {
-                    // Stacks age over a few looks before they are trimmed.
-                    self.idle_rounds += 1;
-                    until = Some(until.unwrap_or(NEVER).min(self.housekeeping.max(now + FAST)));
-                }
+            if self.work_waits() {
+                until = now + FAST;
+            } else if sure && !found.running && !self.anything_to_watch() {
+                until = self.idle_until(now);
+            } else if sure && s.barrier.is_asymmetric() && delay >= SLOW {
+                until = NEVER;
             }
         }
         let earliest = s.earliest_timer();
-        if running && earliest > now {
-            until = until.map(|u| u.min(earliest.max(now + FAST)));
+        if found.running && earliest > now {
+            until = until.min(earliest.max(now + FAST));
         }
-        s.monitor.until.store(until.unwrap_or(NEVER), Relaxed);
-        let woken = s.monitor.note.sleep(until);
-        s.monitor.slow.store(false, Relaxed);
+        s.monitor.until.store(until, Relaxed);
+        let woken = s.monitor.note.sleep((until != NEVER).then_some(until));
+        if long {
+            s.idle.set_slow(false);
+            s.monitor.slow.store(false, Relaxed);
+        }
         woken
+    }
+
+    /// All is idle. The machines' watcher sees to timers; without one the monitor does.
+    fn idle_until(&mut self, now: i64) -> i64 {
+        let watched = !self.s.lock.lock().watcher.is_null();
+        let until = if watched { NEVER } else { self.s.earliest_timer() };
+        if self.idle_rounds == IDLE_ROUNDS {
+            return until;
+        }
+        // Stacks age over a few looks before they are trimmed.
+        self.idle_rounds += 1;
+        self.housekeeping = self.housekeeping.min(now + IDLE_HOUSEKEEPING);
+        until.min(self.housekeeping.max(now + FAST))
+    }
+
+    /// Work waits behind some machine.
+    fn work_waits(&self) -> bool {
+        self.s.procs().any(|p| !p.machine.load(Relaxed).is_null() && self.waits(p, clock::now()))
+    }
+
+    /// Something waits that this processor could run.
+    fn waits(&self, p: &Processor, now: i64) -> bool {
+        p.runq.private_len() > 0 || p.runq.has_shared() || !self.s.global.is_empty() || p.timers.earliest() <= now
     }
 
     /// Work or running machines, although the last round saw none.
@@ -182,7 +215,7 @@ impl Watch<'_> {
     fn round(&mut self) -> Found {
         let s = self.s;
         let now = clock::now();
-        let mut found = Found::default();
+        let mut found = Found { acted: false, running: false, moving: false, again: NEVER };
         // Once: processors may be added meanwhile.
         let made = s.procs_made();
         self.seen.resize(made as usize, Seen::default());
@@ -199,7 +232,7 @@ impl Watch<'_> {
         if s.lock.lock().starved {
             s.retry_starved();
             found.running = true;
-        } else if s.idle.hungry() && s.has_published_work() && s.idle.wants_searcher() {
+        } else if s.idle.has_idle() && s.has_published_work() && s.idle.wants_searcher() {
             // A due timer of a processor that nobody has, or a wake that could not be had.
             s.start_searcher();
             found.acted = true;
@@ -209,26 +242,24 @@ impl Watch<'_> {
 
     fn look(&mut self, p: &Processor, m: &Machine, now: i64, found: &mut Found) {
         let s = self.s;
+        let waits = self.waits(p, now);
         let seen = &mut self.seen[p.index as usize];
         let tick = m.owner.look();
         if tick != seen.tick || tick == INSIDE {
             seen.tick = tick;
             seen.since = now;
+            seen.suspect.begin(now);
             found.moving = true;
         }
-        let stuck = now - seen.since;
         let slice = p.slice.load(Relaxed);
         if slice != seen.slice {
             seen.slice = slice;
             seen.slice_since = now;
         }
-        let due = p.timers.earliest() <= now;
-        let private = p.runq.private_len() > 0;
-        let waits = private || p.runq.has_shared() || !s.global.is_empty() || due;
         if !waits {
             return;
         }
-        if due {
+        if p.timers.earliest() <= now {
             // The owner runs them at its next round.
             p.attention.store(true, Relaxed);
         }
@@ -240,12 +271,23 @@ impl Watch<'_> {
         if tick == INSIDE {
             return;
         }
+        let stuck = now - seen.since;
         let declared = m.blocking.load(Relaxed) || m.hinted.load(Relaxed);
-        if declared && stuck >= DECLARED {
-            found.acted |= s.retake(m, p);
-        } else if private && s.idle.hungry() && stuck >= AWAY {
-            found.acted |= s.expose(m, p);
-        }
+        let due = if declared {
+            if stuck >= DECLARED {
+                found.acted |= s.retake(m, p, Why::Declared, seen.since);
+            }
+            seen.since + DECLARED
+        } else if s.idle.has_idle() {
+            if stuck >= AWAY && p.runq.private_len() > 0 {
+                found.acted |= s.expose(m, p);
+            }
+            seen.since + AWAY
+        } else {
+            found.acted |= s.suspect(m, p, &mut seen.suspect, &mut self.burners, seen.since, now);
+            seen.suspect.due()
+        };
+        found.again = found.again.min(due);
     }
 
     fn keep_house(&mut self, now: i64) {

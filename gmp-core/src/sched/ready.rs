@@ -89,7 +89,7 @@ pub fn overflow(i: Inside, rest: Entry) {
     wake_if_submitted(i.s());
 }
 
-/// After a push by a task: tells an idle processor, if there is one.
+/// After a push by a task: tells an idle processor, if there is one, and a monitor that sleeps long.
 #[inline(always)]
 pub fn told(i: Inside) {
     if i.s().idle.hungry() {
@@ -102,7 +102,7 @@ pub fn told(i: Inside) {
 #[cold]
 pub fn offer(i: Inside) {
     let (p, s) = (i.p(), i.s());
-    if p.runq.ring_len() > 0 && p.runq.share() {
+    if s.idle.has_idle() && p.runq.ring_len() > 0 && p.runq.share() {
         wake_if_submitted(s);
     }
     s.monitor.attend();
@@ -144,7 +144,7 @@ pub unsafe fn inject(s: &Shared, task: *mut Task) {
     }
     if s.idle.submitted(s.barrier) {
         s.start_searcher();
-    } else if !s.idle.hungry() {
+    } else if !s.idle.has_idle() {
         // Every processor is taken; if one is held by foreign code, only the monitor can tell.
         s.monitor.attend();
     }

@@ -47,6 +47,7 @@ pub fn machine_main(m: &Machine) {
 fn obey(s: &Shared, m: &Machine) -> bool {
     let mut locked = s.lock.lock();
     let requests = m.owner.take_requests();
+    m.is_back();
     if requests & CXX != 0 {
         m.cxx.set(thread::cxx_globals());
     }
@@ -68,7 +69,7 @@ fn stop_searching(i: Inside) {
     s.idle.end_search();
     // A processor that goes idle after this is its own machine's to look for work; that machine executes the barrier.
     fence(SeqCst);
-    if !s.idle.hungry() {
+    if !s.idle.has_idle() {
         return;
     }
     // F1's partner: a submitter that saw us searching left its work to us.

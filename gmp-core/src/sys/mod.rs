@@ -18,6 +18,8 @@
 //! | [`membarrier::register`], [`membarrier::heavy`] | a full fence on every running thread of the process | `heavy` after `register` said true |
 //! | [`thread::spawn`], `join` | threads with a name and a stack size; the signal mask is the spawner's | each thread is joined once |
 //! | [`thread::current_tid`], [`thread::errno_location`], [`thread::times_slept`] | of the calling thread | |
+//! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
+//! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
@@ -28,12 +30,12 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, futex, mem, membarrier, thread};
+pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
-pub use self::unsupported::{clock, cpu, futex, mem, membarrier, thread};
+pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, thread};
 
 /// An error number of the operating system (always positive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

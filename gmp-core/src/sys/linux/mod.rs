@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod futex;
 pub mod mem;
 pub mod membarrier;
+pub mod observe;
 pub mod thread;
 
 mod cgroup;
