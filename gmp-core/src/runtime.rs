@@ -24,6 +24,7 @@ pub struct Config {
 }
 
 const MAX_THREADS: i32 = 10_000;
+const IDLE_THREAD_MS: i64 = 30_000;
 
 impl Config {
     /// Checks and fills in. `epoch` numbers the start.
@@ -41,6 +42,7 @@ impl Config {
             stack_class,
             exact_stack: self.stack_size != 0,
             seed: if self.sched_seed != 0 { self.sched_seed } else { crate::sys::clock::now() as u64 },
+            idle_thread: idle_thread(),
             keys,
             epoch,
         })
@@ -50,6 +52,12 @@ impl Config {
 /// What `GMP_MAXPROCS` asks for, if it is a number (§13.3).
 pub fn named_procs() -> Option<i32> {
     std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text))
+}
+
+/// What `GMP_IDLE_THREAD_MS` asks for, if it is a number: how long a surplus machine sleeps before it ends, in nanoseconds.
+fn idle_thread() -> i64 {
+    let named = std::env::var("GMP_IDLE_THREAD_MS").ok().and_then(|text| text.parse::<u32>().ok());
+    named.map_or(IDLE_THREAD_MS, i64::from) * 1_000_000
 }
 
 /// See the module.
@@ -74,7 +82,7 @@ impl Runtime {
         let monitor = thread::spawn(c"gmp-monitor", 128 << 10, monitor_thread, arg)?;
         let mut locked = s.lock.lock();
         locked.threads.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        locked.threads.push(monitor);
+        locked.threads.push((0, monitor));
         drop(locked);
         Ok(runtime)
     }

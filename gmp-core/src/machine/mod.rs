@@ -102,6 +102,8 @@ pub struct Machine {
     /// What needs this very thread: started tasks that are pinned to it, exclusive classes at home here. Written by the machine's
     /// own thread, and under a token's lock; not 0 while anything may still be delivered here.
     pub pins: AtomicU32,
+    /// *lock*: which of the threads ever made runs it.
+    pub thread: Cell<u64>,
     /// The kernel's id of the thread, 0 before it runs.
     pub tid: AtomicI32,
     pub index: u32,
@@ -145,6 +147,7 @@ impl Machine {
             inbox_ticket: Cell::new(null_mut()),
             inbox_queued: AtomicBool::new(false),
             pins: AtomicU32::new(0),
+            thread: Cell::new(0),
             tid: AtomicI32::new(0),
             index,
         }

@@ -27,6 +27,7 @@ pub mod run;
 pub mod shutdown;
 pub mod spawn;
 pub mod stacks;
+pub mod surplus;
 pub mod switching;
 pub mod timing;
 pub mod token;
@@ -61,6 +62,8 @@ pub struct Settings {
     /// The default stack size was asked for by number.
     pub exact_stack: bool,
     pub seed: u64,
+    /// How long a surplus machine sleeps before it ends, in nanoseconds.
+    pub idle_thread: i64,
     /// The process's keys of task-local values.
     pub keys: &'static crate::task::local::Keys,
     /// Numbers this start among all of the process (see `task/handle.rs`).
@@ -75,10 +78,13 @@ pub struct Locked {
     pub idle_machines: Vec<*const Machine>,
     /// All machines, by index; never removed while the runtime lives.
     pub machines: Vec<Box<Machine>>,
-    /// Records whose thread could not be made, to be used again.
+    /// Records whose thread could not be made or has ended, to be used again.
     pub spare_machines: Vec<*const Machine>,
-    /// Their threads, joined at shutdown.
-    pub threads: Vec<crate::sys::thread::Thread>,
+    /// Their threads, each with its number among all that were ever made; joined at shutdown.
+    pub threads: Vec<(u64, crate::sys::thread::Thread)>,
+    pub threads_made: u64,
+    /// Those that have ended, to be joined (`surplus.rs`).
+    pub ended: Vec<u64>,
     /// How many processors there shall be.
     pub procs_wanted: i32,
     /// How many there are.
@@ -160,6 +166,8 @@ impl Shared {
                 machines: Vec::new(),
                 spare_machines: Vec::new(),
                 threads: Vec::new(),
+                threads_made: 0,
+                ended: Vec::new(),
                 procs_wanted: settings.max_procs,
                 procs: 0,
                 machine_count: 0,

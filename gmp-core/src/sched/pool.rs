@@ -130,13 +130,16 @@ impl Shared {
             m.searching.set(searching);
             self.assign(m, p);
         }
+        locked.threads_made += 1;
+        let number = locked.threads_made;
+        m.thread.set(number);
         drop(locked);
         let name = CString::new(format!("gmp-m{}", m.index)).expect("no zero byte");
         let thread = thread::spawn(&name, MACHINE_STACK, machine_thread, m as *const Machine as *mut c_void);
         let mut locked = self.lock.lock();
         match thread {
             Ok(thread) => {
-                locked.threads.push(thread);
+                locked.threads.push((number, thread));
                 Ok(())
             }
             Err(errno) => {
@@ -177,6 +180,8 @@ impl Shared {
         locked.idle_machines.try_reserve(idle).map_err(no_memory)?;
         let threads = room(locked.threads.len());
         locked.threads.try_reserve(threads).map_err(no_memory)?;
+        let ended = room(locked.ended.len());
+        locked.ended.try_reserve(ended).map_err(no_memory)?;
         let spare = room(locked.spare_machines.len());
         locked.spare_machines.try_reserve(spare).map_err(no_memory)?;
         let m = match locked.spare_machines.pop() {
@@ -195,8 +200,10 @@ impl Shared {
         Ok(unsafe { &*m })
     }
 
-    /// A machine without a processor, on its own stack, sleeps until it has one. False: the runtime stops.
+    /// A machine without a processor, on its own stack, sleeps until it has one. False: its thread ends, because the
+    /// runtime stops or it is surplus.
     pub fn sleep(&self, m: &Machine) -> bool {
+        let surplus_at = self.surplus_at();
         loop {
             let mut locked = self.lock.lock();
             if std::ptr::eq(locked.watcher, m) {
@@ -225,35 +232,41 @@ impl Shared {
                     super::inbox::queue_ticket(self, m);
                 }
             }
+            if self.dismiss(&mut locked, m, surplus_at) {
+                drop(locked);
+                self.quiet.look(self);
+                return false;
+            }
             m.asleep.set(true);
             locked.idle_machines.push(m);
             let (deadline, wake) = self.watch(&mut locked, m);
+            let deadline = deadline.min(self.surplus_deadline(&locked, surplus_at));
             drop(locked);
             if let Some(watcher) = wake {
                 watcher.note.wake();
             }
             self.quiet.look(self);
-            m.note.sleep(deadline);
+            m.note.sleep((deadline != NEVER).then_some(deadline));
         }
     }
 
     /// The watcher's rule: until when `m` shall sleep, and who must look at the timers again.
-    fn watch<'a>(&self, locked: &mut Locked, m: &Machine) -> (Option<i64>, Option<&'a Machine>) {
+    fn watch<'a>(&self, locked: &mut Locked, m: &Machine) -> (i64, Option<&'a Machine>) {
         let earliest = self.earliest_timer();
         if earliest == NEVER {
-            return (None, None);
+            return (NEVER, None);
         }
         if locked.watcher.is_null() {
             locked.watcher = m;
             locked.watch_until = earliest;
-            return (Some(earliest), None);
+            return (earliest, None);
         }
         if earliest < locked.watch_until {
             locked.watch_until = earliest;
             // SAFETY: machines are not freed while the runtime lives.
-            return (None, Some(unsafe { &*locked.watcher }));
+            return (NEVER, Some(unsafe { &*locked.watcher }));
         }
-        (None, None)
+        (NEVER, None)
     }
 
     /// Tries again to get a machine for work that could not have one.

@@ -41,6 +41,9 @@ pub fn machine_main(m: &Machine) {
     }
     hooks::machine_ends(m);
     tls::set(null_mut());
+    if !s.stopping.load(Relaxed) {
+        s.thread_over(m);
+    }
 }
 
 /// Does what is requested of a machine on its own stack. False: it has no processor any more.

@@ -90,7 +90,7 @@ impl Shared {
             if threads.is_empty() {
                 yield_thread();
             }
-            threads.into_iter().for_each(|t| t.join());
+            threads.into_iter().for_each(|(_, thread)| thread.join());
         }
     }
 }
