@@ -10,6 +10,8 @@
 //! a thread is interrupted (`preemptions`); each says so.
 
 #[cfg(test)]
+mod attention;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod chan;
@@ -29,6 +31,8 @@ mod mutex;
 mod note;
 #[cfg(test)]
 mod owner;
+#[cfg(test)]
+mod retake;
 #[cfg(test)]
 mod rwlock;
 #[cfg(test)]
@@ -63,6 +67,10 @@ pub enum Break {
     IdleRetireFence,
     /// `enter` has no fence F2.
     OwnerFence,
+    /// A monitor that is about to sleep long has no fence F3.
+    AttentionFence,
+    /// A machine that comes in without a processor queues its task and does not look for an idle one.
+    RetakeQueueUnasked,
     /// `wake` looks and then stores instead of swapping.
     NoteLoadStore,
     /// `claim_shared` looks and then stores instead of comparing and swapping.

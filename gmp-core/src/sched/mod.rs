@@ -4,6 +4,7 @@
 //! Tasks call down into here through the objects of the layer above (join, sleep, wait groups …), which know only
 //! `park`, `ready` and the hand-off.
 
+pub mod attention;
 pub mod bound;
 pub mod calls;
 pub mod cancel;
@@ -42,9 +43,9 @@ use crate::processor::Processor;
 use crate::stack::Depot;
 use crate::task::class::Class;
 use crate::task::slab::Slab;
+use attention::Attention;
 use global::Global;
 use idle::Idle;
-use monitor::Monitor;
 use spawn::Foreign;
 
 /// Most processors; more are not created.
@@ -134,7 +135,7 @@ pub struct Shared {
     resizing: Mutex<()>,
     /// The number was set by hand: it is not followed any more (§13.5).
     pub procs_fixed: AtomicBool,
-    pub monitor: Monitor,
+    pub monitor: Attention,
     pub foreign: Mutex<Foreign>,
     /// New tasks are refused.
     pub refusing: AtomicBool,
@@ -185,7 +186,7 @@ impl Shared {
             wanted: AtomicU32::new(settings.max_procs as u32),
             resizing: Mutex::new(()),
             procs_fixed: AtomicBool::new(false),
-            monitor: Monitor::new(barrier),
+            monitor: Attention::new(barrier),
             foreign: Mutex::new(Foreign::default()),
             refusing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

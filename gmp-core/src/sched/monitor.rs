@@ -8,19 +8,13 @@
 //! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 250 µs while
 //! tasks come in and go out (100 µs while a processor is idle), and is ready when a machine that keeps work waiting is due for
 //! a look. When nothing moves and nothing waits it sleeps without bound, though tasks may be away in foreign code: who pushes
-//! a task or starts a timer wakes it. [`Monitor::attend`] brings a slow or sleeping monitor back to 20 µs.
-//!
-//! Always true: of "publish work, then look whether the monitor is slow" (`attend`; a push looks at `Idle::hungry`) and "say that
-//! it is slow, then look for work" (the monitor), one sees the other: light and heavy halves of fence F3. A push has no fence of
-//! its own: where `membarrier` is refused a miss is possible, and the monitor sleeps 10 ms at most. Model: `model/attention.rs`.
+//! a task or starts a timer wakes it (`attention.rs`).
 
 use super::retake::{Burners, Suspect, Why, SLICE};
 use super::Shared;
-use crate::base::fence::Barrier;
-use crate::base::note::Note;
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
-use crate::primitive::{AtomicBool, AtomicI64, Ordering::*};
+use crate::primitive::Ordering::*;
 use crate::processor::Processor;
 use crate::source::timer::NEVER;
 use crate::sys::{clock, cpu, thread};
@@ -40,45 +34,6 @@ const IDLE_ROUNDS: u32 = 4;
 const IDLE_HOUSEKEEPING: i64 = 200_000_000;
 /// Stacks trimmed at a time.
 const TRIM: usize = 1024;
-
-/// What others see of the monitor.
-#[derive(Debug)]
-pub struct Monitor {
-    barrier: Barrier,
-    note: Note,
-    /// It sleeps longer than [`ATTENTIVE`].
-    slow: AtomicBool,
-    /// Until when, at most ([`NEVER`]: without bound). A hint.
-    until: AtomicI64,
-}
-
-impl Monitor {
-    pub fn new(barrier: Barrier) -> Monitor {
-        Monitor { barrier, note: Note::new(), slow: AtomicBool::new(false), until: AtomicI64::new(NEVER) }
-    }
-
-    /// There is something to watch: a slow monitor becomes attentive. Cheap when it is.
-    #[inline]
-    pub fn attend(&self) {
-        self.barrier.light(); // F3: what the caller published comes before the look
-        if self.slow.load(Relaxed) && self.slow.swap(false, AcqRel) {
-            self.note.wake();
-        }
-    }
-
-    /// A timer was started that is due at `when`: the monitor does not sleep longer.
-    pub fn attend_until(&self, when: i64) {
-        self.barrier.light(); // F3, as above
-        if self.slow.load(Relaxed) && when < self.until.load(Relaxed) {
-            self.attend();
-        }
-    }
-
-    /// Wakes it whatever it does, to see that the runtime stops.
-    pub fn wake(&self) {
-        self.note.wake();
-    }
-}
 
 /// What the monitor saw of one processor last time.
 #[derive(Clone, Copy, Default)]
@@ -155,11 +110,8 @@ impl Watch<'_> {
         let mut until = (now + delay).min(found.again.max(now + FAST));
         let long = until > now + ATTENTIVE || !found.running;
         if long {
-            s.monitor.until.store(NEVER, Relaxed);
-            s.monitor.slow.store(true, SeqCst);
-            s.idle.set_slow(true);
-            // F3, heavy half. Refused: look again soon.
-            let sure = s.barrier.heavy();
+            // Refused: look again soon.
+            let sure = s.monitor.begin_long(&s.idle);
             if self.work_waits() {
                 until = now + FAST;
             } else if sure && !found.running && !self.anything_to_watch() {
@@ -172,11 +124,9 @@ impl Watch<'_> {
         if found.running && earliest > now {
             until = until.min(earliest.max(now + FAST));
         }
-        s.monitor.until.store(until, Relaxed);
-        let woken = s.monitor.note.sleep((until != NEVER).then_some(until));
+        let woken = s.monitor.sleep(until);
         if long {
-            s.idle.set_slow(false);
-            s.monitor.slow.store(false, Relaxed);
+            s.monitor.end_long(&s.idle);
         }
         woken
     }

@@ -4,6 +4,8 @@
 //! is made ready, and its commit is run by itself before that or, as with a machine that goes on with another task, by
 //! a thread that the task does not wait for ([`Commits`]).
 
+#[path = "../../sched/attention.rs"]
+pub mod attention;
 #[path = "../../sched/cancel.rs"]
 pub mod cancel;
 #[path = "../../sched/idle.rs"]
