@@ -130,6 +130,7 @@ impl Shared {
             return self.start_machine(locked, p, true);
         }
         self.push_idle(&mut locked, p);
+        self.tell_watcher(&mut locked);
         drop(locked);
         self.monitor.attend();
     }

@@ -269,6 +269,16 @@ impl Shared {
         (NEVER, None)
     }
 
+    /// Under the lock, after a processor with timers lost its machine: the watcher must not sleep past them.
+    pub fn tell_watcher(&self, locked: &mut Locked) {
+        let earliest = self.earliest_timer();
+        if !locked.watcher.is_null() && earliest < locked.watch_until {
+            locked.watch_until = earliest;
+            // SAFETY: machines are not freed while the runtime lives.
+            unsafe { (*locked.watcher).note.wake() };
+        }
+    }
+
     /// Tries again to get a machine for work that could not have one.
     pub fn retry_starved(&self) {
         let mut locked = self.lock.lock();
