@@ -51,4 +51,5 @@ pub mod timer;
 pub mod context;
 pub mod group;
 
+pub mod dump;
 pub mod stats;

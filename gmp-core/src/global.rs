@@ -18,7 +18,9 @@
 //! held by threads that are not there) and starts afresh at first use.
 
 use crate::base::error::{Error, Result};
+use crate::blocking;
 use crate::context::member;
+use crate::inspect::dump;
 use crate::inspect::stats::{self, Stats};
 use crate::local::ThreadLocals;
 use crate::primitive::{tls, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
@@ -26,7 +28,7 @@ use crate::runtime::{Config, Runtime};
 use crate::sched::spawn::Spawn;
 use crate::sched::{enter, park, spawn, Inside, Shared};
 use crate::sync::wait_group::WaitGroup;
-use crate::sys::cpu;
+use crate::sys::{cpu, output};
 use crate::task::handle::{Handle, EPOCHS};
 use crate::task::local::Keys;
 use crate::task::{EndFn, TaskFn};
@@ -315,6 +317,24 @@ unsafe fn wg_done(group: *mut c_void) {
 /// The numbers now; all zero when nothing runs. Does not enter the runtime.
 pub fn stats() -> Stats {
     look(stats::stats).unwrap_or_default()
+}
+
+/// Every task, machine and processor, as text (`gmp_dump`). Does not enter the runtime, nor start one. `NoMemory`.
+pub fn dump() -> Result<Vec<u8>> {
+    look(dump::text).unwrap_or_else(|| copy(dump::NOT_RUNNING.as_bytes()))
+}
+
+/// The same, written to a descriptor. A task does that in a blocking section.
+pub fn dump_to(fd: i32) -> Result<()> {
+    let text = dump()?;
+    blocking::block(|| output::write_all(fd, &text)).map_err(Error::from)
+}
+
+fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 /// A stale handle of a runtime that a fork left behind says so.

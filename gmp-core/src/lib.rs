@@ -62,6 +62,7 @@ pub mod global;
 #[allow(unsafe_code, reason = "carries a job through a foreign entry")]
 pub mod group;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "looks at records that are others'")]
 pub mod inspect;
 #[allow(unsafe_code, reason = "records are handed over, not borrowed")]
 pub mod join;

@@ -1,3 +1,9 @@
-//! Looking inside: numbers.
+//! Looking inside: numbers, dumps.
 
+pub mod dump;
+mod groups;
+mod machines;
+mod place;
 pub mod stats;
+mod tasks;
+mod text;

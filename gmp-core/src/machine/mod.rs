@@ -153,10 +153,21 @@ impl Machine {
         }
     }
 
+    /// The task that is current, for others' eyes: only a hint, and to be followed as a record only.
+    pub fn seen_task(&self) -> *const Task {
+        // SAFETY: a word-sized read of a cell that only its own thread writes.
+        unsafe { self.current.as_ptr().read_volatile() }
+    }
+
     /// True when a task is current, for statistics: read from other threads, so only a hint.
     pub fn runs_task(&self) -> bool {
-        // SAFETY: a word-sized read of a cell that only its own thread writes; the value is not followed.
-        !unsafe { self.current.as_ptr().read_volatile() }.is_null()
+        !self.seen_task().is_null()
+    }
+
+    /// The same of `searching`.
+    pub fn is_seen_searching(&self) -> bool {
+        // SAFETY: one byte of a cell that only its own thread writes; every value it holds is a valid one.
+        unsafe { self.searching.as_ptr().read_volatile() }
     }
 
     /// Something more needs this thread.

@@ -32,13 +32,15 @@ impl Attention {
         Attention { barrier, note: Note::new(), slow: AtomicBool::new(false), until: AtomicI64::new(NEVER) }
     }
 
-    /// There is something to watch: a monitor that sleeps long looks at once. Cheap when it does not.
+    /// There is something to watch: a monitor that sleeps long looks at once. Cheap when it does not. True: it slept.
     #[inline]
-    pub fn attend(&self) {
+    pub fn attend(&self) -> bool {
         self.barrier.light(); // F3: what the caller published comes before the look
-        if self.slow.load(Relaxed) && self.slow.swap(false, AcqRel) {
+        let slept = self.slow.load(Relaxed) && self.slow.swap(false, AcqRel);
+        if slept {
             self.note.wake();
         }
+        slept
     }
 
     /// A timer was started that is due at `when`: the monitor does not sleep longer.

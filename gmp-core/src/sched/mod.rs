@@ -34,6 +34,7 @@ pub mod timing;
 pub mod token;
 pub mod wait;
 
+use crate::base::coarse::Coarse;
 use crate::base::fence::Barrier;
 use crate::base::lock::Lock;
 use crate::base::rng::Rng;
@@ -125,6 +126,7 @@ pub struct Shared {
     pub depot: Depot,
     pub global: Global,
     pub idle: Idle,
+    pub coarse: Coarse,
     pub lock: Mutex<Locked>,
     procs: Box<[AtomicPtr<Processor>]>,
     procs_len: AtomicU32,
@@ -161,6 +163,7 @@ impl Shared {
             depot: Depot::new(),
             global: Global::default(),
             idle: Idle::default(),
+            coarse: Coarse::new(crate::sys::clock::now()),
             lock: Mutex::new(Locked {
                 idle_procs: Vec::new(),
                 idle_machines: Vec::new(),

@@ -165,6 +165,7 @@ impl Watch<'_> {
     fn round(&mut self) -> Found {
         let s = self.s;
         let now = clock::now();
+        s.coarse.renew(now);
         s.join_ended();
         let mut found = Found { acted: false, running: false, moving: false, again: NEVER };
         // Once: processors may be added meanwhile.

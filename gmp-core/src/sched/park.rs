@@ -24,6 +24,7 @@ pub fn me<'a>(i: Inside) -> &'a Task {
 pub unsafe fn park(i: Inside, reason: Reason, commit: unsafe fn(*mut c_void), data: *mut c_void) {
     let t = me(i);
     t.reason.set(reason);
+    t.set_parked_at(i.s().coarse.stamp());
     // SAFETY: the caller's promise.
     unsafe { switching::leave(i, t, Commit::Park(t as *const Task as *mut Task, commit, data)) };
     t.reason.set(Reason::None);

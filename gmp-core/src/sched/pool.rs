@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::primitive::{MutexGuard, Ordering::*};
 use crate::processor::Processor;
 use crate::source::timer::NEVER;
-use crate::sys::thread;
+use crate::sys::{clock, thread};
 use crate::task::ready_list::ReadyList;
 use std::ffi::{c_void, CString};
 use std::ptr::null_mut;
@@ -66,6 +66,8 @@ impl Shared {
     /// Gives `p` to a machine without one. Under the lock.
     fn assign(&self, m: &Machine, p: &Processor) {
         debug_assert!(m.processor.load(Relaxed).is_null());
+        // While all was idle nobody else has.
+        self.coarse.renew(clock::now());
         p.machine.store(m as *const Machine as *mut (), Release);
         m.processor.store(p as *const Processor as *mut Processor, Release);
     }

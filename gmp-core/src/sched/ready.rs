@@ -7,6 +7,7 @@
 use super::{Inside, Shared};
 use crate::primitive::Ordering::SeqCst;
 use crate::processor::runq::Entry;
+use crate::sys::clock;
 use crate::task::ready_list::ReadyList;
 use crate::task::state::Status;
 use crate::task::wait_queue::Claimed;
@@ -105,7 +106,14 @@ pub fn offer(i: Inside) {
     if s.idle.has_idle() && p.runq.ring_len() > 0 && p.runq.share() {
         wake_if_submitted(s);
     }
-    s.monitor.attend();
+    call_monitor(s);
+}
+
+/// Brings a monitor that sleeps long to look. The coarse clock stood still with it: who parks next needs the time.
+fn call_monitor(s: &Shared) {
+    if s.monitor.attend() {
+        s.coarse.renew(clock::now());
+    }
 }
 
 /// Submit side of the idle protocol, after publishing.
@@ -146,7 +154,7 @@ pub unsafe fn inject(s: &Shared, task: *mut Task) {
         s.start_searcher();
     } else if !s.idle.has_idle() {
         // Every processor is taken; if one is held by foreign code, only the monitor can tell.
-        s.monitor.attend();
+        call_monitor(s);
     }
 }
 

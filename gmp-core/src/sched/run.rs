@@ -41,6 +41,8 @@ pub fn machine_main(m: &Machine) {
     }
     hooks::machine_ends(m);
     tls::set(null_mut());
+    // Nobody shall ask the kernel about a thread that is not there any more.
+    m.tid.store(0, Relaxed);
     if !s.stopping.load(Relaxed) {
         s.thread_over(m);
     }

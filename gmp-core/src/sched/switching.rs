@@ -15,6 +15,7 @@ use super::{find, ready, stacks, Inside};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
 use crate::switch;
+use crate::sys::clock;
 use crate::task::{Kind, Task};
 use std::ptr::null_mut;
 
@@ -30,7 +31,7 @@ pub unsafe fn leave(i: Inside, me: &Task, commit: Commit) {
         return unsafe { leave_class(i, me, commit) };
     }
     i.m().commit.set(commit);
-    let to = destination(i);
+    let to = destination(i, me);
     // SAFETY: the same contract; `to` is a context made current by `destination`.
     unsafe {
         swap(i.m(), me, to);
@@ -69,10 +70,11 @@ unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
                 (*next).sp.get()
             }
             None if super::token::must_go_home(i, class) => {
+                stamp(i, me);
                 i.m().current.set(null_mut());
                 i.m().home.get()
             }
-            None => destination(i),
+            None => destination(i, me),
         };
         swap(i.m(), me, to);
         hint(me);
@@ -145,7 +147,7 @@ pub unsafe fn switch_to(save: *mut switch::Sp, to: switch::Sp) {
 
 /// Picks who goes on and makes it current.
 #[inline(always)]
-fn destination(i: Inside) -> switch::Sp {
+fn destination(i: Inside, me: &Task) -> switch::Sp {
     let m = i.m();
     i.p().counters.switches.inc();
     if let Some(next) = find::local(i) {
@@ -160,9 +162,20 @@ fn destination(i: Inside) -> switch::Sp {
             return sp;
         }
         m.next.set(next);
+    } else {
+        stamp(i, me);
     }
     m.current.set(null_mut());
     m.home.get()
+}
+
+/// Nothing is ready, so there is time to read the clock: the monitor may have slept while `me` ran alone, and the coarse
+/// clock stood still.
+#[cold]
+fn stamp(i: Inside, me: &Task) {
+    let coarse = &i.s().coarse;
+    coarse.renew(clock::now());
+    me.set_parked_at(coarse.stamp());
 }
 
 /// The first context of a plain task that never ran; None when it must be started from the machine's own stack.

@@ -23,6 +23,8 @@
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
+//! | [`symbol::find`] | which function of which object lies at an address | |
+//! | [`output::write_all`] | write all of some bytes to a descriptor | |
 //! | [`cpu`] | how many processors to use; what a container allows | |
 
 pub mod thread_table;
@@ -30,12 +32,12 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, thread};
+pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, output, symbol, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
-pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, thread};
+pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, output, symbol, thread};
 
 /// An error number of the operating system (always positive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

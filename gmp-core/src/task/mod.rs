@@ -9,13 +9,14 @@
 //!  - every other field belongs to the record's owner of the moment: the table in `state.rs`. It passes with the
 //!    status word or with the queue entry, both Release/Acquire, so plain cells are enough.
 //!  - `link` belongs to whichever list the record is in; it is in one at most.
-//!  - `id`, `site` and `extra` are also read by dumps, which must hold the task still (they check `generation`).
+//!  - dumps read the plain fields of tasks that are not theirs, and check that nothing moved meanwhile (`look.rs`).
 
 pub mod class;
 pub mod extra;
 pub mod handle;
 pub mod join;
 pub mod local;
+pub mod look;
 pub mod ready_list;
 pub mod slab;
 pub mod state;
@@ -58,6 +59,32 @@ pub enum Reason {
     Once,
     Semaphore,
     Group,
+}
+
+/// What dumps call the reasons, by their numbers.
+const REASONS: [&str; 15] = [
+    "none",
+    "sleep",
+    "join",
+    "join-in-place",
+    "wait-group",
+    "chan-send",
+    "chan-recv",
+    "select",
+    "mutex",
+    "rwlock-read",
+    "rwlock-write",
+    "cond",
+    "once",
+    "semaphore",
+    "group",
+];
+
+const _: () = assert!(REASONS.len() == Reason::Group as usize + 1);
+
+/// The name of a reason that is known by its number only.
+pub fn reason_name(reason: u8) -> &'static str {
+    REASONS.get(reason as usize).unwrap_or(&"unknown")
 }
 
 /// Why the record stands in a run queue.
@@ -110,7 +137,7 @@ pub struct Task {
     pub wait: WaitWord,
     /// One more than the index of the joiner on whose stack it runs in place; 0 otherwise.
     pub host: Cell<u32>,
-    /// 0, or the code that a join answers.
+    /// After the end: 0, or the code that a join answers. Before it, about when it parked last (`Task::parked_at`).
     pub end_code: Cell<i32>,
     pub reason: Cell<Reason>,
     pub kind: Cell<Kind>,
@@ -192,6 +219,12 @@ impl Task {
     #[inline(always)]
     pub fn is_shielded(&self) -> bool {
         self.flags.get() & FLAG_SHIELDED != 0
+    }
+
+    /// About when it parked last (`base/coarse.rs`). Means nothing once it has ended.
+    #[inline(always)]
+    pub fn set_parked_at(&self, stamp: u32) {
+        self.end_code.set(stamp as i32);
     }
 
     /// This life's generation.

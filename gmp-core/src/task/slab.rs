@@ -62,6 +62,16 @@ impl Slab {
         unsafe { slab.add(index as usize % SLAB_TASKS) }
     }
 
+    /// How many records exist: every index below is valid from now on.
+    pub fn count(&self) -> u32 {
+        self.carved.load(Acquire)
+    }
+
+    /// The record of an index, if there is one.
+    pub fn get(&self, index: u32) -> Option<*mut Task> {
+        (index < self.count()).then(|| self.at(index))
+    }
+
     /// The record that `handle` names, if it still does.
     #[inline]
     pub fn find(&self, handle: Handle) -> Option<NonNull<Task>> {

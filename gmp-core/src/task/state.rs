@@ -66,6 +66,11 @@ fn pack(ticket: Ticket, status: Status) -> u32 {
     (ticket as u32) << 16 | status as u32
 }
 
+/// What a word that was read says.
+pub fn status_of(raw: u32) -> Status {
+    Status::from_bits(raw)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct StatusWord(AtomicU32);
@@ -91,6 +96,11 @@ impl StatusWord {
     #[inline(always)]
     pub fn ticket(&self) -> Ticket {
         (self.0.load(Relaxed) >> 16) as Ticket
+    }
+
+    /// The whole word, for who looks twice: [`status_of`] tells what it says. Acquire as in `status`.
+    pub fn raw(&self) -> u32 {
+        self.0.load(Acquire)
     }
 
     #[inline(always)]

@@ -89,6 +89,11 @@ impl WaitWord {
         WaitWord(AtomicU32::new(0))
     }
 
+    /// The whole word, for who looks twice: another wait has another number.
+    pub fn seen(&self) -> u32 {
+        self.0.load(Acquire)
+    }
+
     /// A new wait of its owner begins. The value that `arm` will store.
     #[inline(always)]
     pub fn begin(&self, enders: Enders) -> Armed {

@@ -6,6 +6,8 @@ pub mod futex;
 pub mod mem;
 pub mod membarrier;
 pub mod observe;
+pub mod output;
+pub mod symbol;
 pub mod thread;
 
 mod cgroup;
