@@ -129,6 +129,7 @@ impl Shared {
         p.machine.store(std::ptr::null_mut(), Relaxed);
         p.alive.set(false);
         locked.procs -= 1;
+        self.tell_watcher(locked);
         self.monitor.attend();
     }
 }
