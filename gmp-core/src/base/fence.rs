@@ -12,18 +12,35 @@ use crate::primitive::{compiler_fence, fence, Ordering::SeqCst};
 #[derive(Clone, Copy, Debug)]
 pub struct Barrier {
     membarrier: bool,
+    /// The heavy side does nothing: a bug on purpose.
+    #[cfg(test)]
+    broken: bool,
 }
 
 impl Barrier {
     /// Membarrier where the kernel grants it, else ordinary fences.
     #[cfg(not(loom))]
     pub fn new() -> Barrier {
-        Barrier { membarrier: crate::sys::membarrier::register() }
+        Barrier {
+            membarrier: crate::sys::membarrier::register(),
+            #[cfg(test)]
+            broken: false,
+        }
     }
 
     /// Ordinary fences on both sides.
     pub const fn fences() -> Barrier {
-        Barrier { membarrier: false }
+        Barrier {
+            membarrier: false,
+            #[cfg(test)]
+            broken: false,
+        }
+    }
+
+    /// As with membarrier, but without it: what a stress test must notice.
+    #[cfg(all(test, not(loom)))]
+    pub fn broken() -> Barrier {
+        Barrier { membarrier: true, broken: true }
     }
 
     /// True when the light side is free: the heavy one orders the other threads' steps for them.
@@ -45,6 +62,10 @@ impl Barrier {
     /// came later): no barrier happened, and the caller must not conclude anything from what it reads next.
     #[must_use]
     pub fn heavy(self) -> bool {
+        #[cfg(test)]
+        if self.broken {
+            return true;
+        }
         #[cfg(not(loom))]
         if self.membarrier {
             return crate::sys::membarrier::heavy();

@@ -8,6 +8,8 @@
 //! Records are never freed while the runtime lives, so the monitor may read a machine that has gone to sleep.
 
 pub mod owner;
+#[cfg(test)]
+mod owner_stress;
 pub mod reading;
 
 use crate::base::note::Note;

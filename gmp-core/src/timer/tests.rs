@@ -19,6 +19,7 @@ fn runtime() -> Box<Shared> {
         stack_class: crate::stack::Class::for_size(0).unwrap(),
         exact_stack: false,
         seed: 1,
+        idle_thread: i64::MAX,
         keys: &KEYS,
         epoch: 0,
     });
