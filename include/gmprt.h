@@ -161,6 +161,8 @@
  * A channel is reference-counted. Its last reference may be dropped as soon as the last value was received, although the
  * other side's call has not returned yet. It may even be dropped while others wait: they are not woken (free does not close),
  * and the memory goes with the last of them.
+ *
+ * In a fork's child a channel of the parent's answers GMP_EFORKED, and gmp_chan_free leaves its memory.
  */
 struct gmp_chan;
 
@@ -170,6 +172,9 @@ struct gmp_chan;
  * context that never ends, except as a parent: there it is the calling task's own.
  *
  * Contexts are reference-counted; each call that makes one gives a reference. A context keeps the ones above it.
+ *
+ * In a fork's child a context of the parent's has ended with GMP_EFORKED, which is what every use but gmp_ctx_value and
+ * gmp_ctx_deadline answers; gmp_ctx_free leaves its memory.
  */
 struct gmp_ctx;
 
@@ -200,7 +205,8 @@ struct gmp_task;
  * is given back by one gmp_timer_free. Tasks and threads may use one together.
  *
  * A pending timer keeps nothing running: gmp_wait_idle and gmp_shutdown do not wait for it, and gmp_shutdown stops it
- * (gmp_timer_reset sets it again after the next start). A timer of a fork's parent must not be used in the child.
+ * (gmp_timer_reset sets it again after the next start). In a fork's child a timer of the parent's answers GMP_EFORKED; it never
+ * fires there, and gmp_timer_free leaves its memory.
  */
 struct gmp_timer;
 
@@ -912,11 +918,14 @@ int gmp_spawn_opts_init(gmp_spawn_opts_t *opts, size_t struct_size);
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
- *          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
- *          gmp_go. Nothing was started then.
+ *          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM,
+ *          GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
  * @since   0.1
  */
-int gmp_spawn(gmp_task_fn_t fn, void *arg, const gmp_spawn_opts_t *opts, gmp_task_t **task_out);
+int gmp_spawn(gmp_task_fn_t fn,
+              void *arg,
+              const gmp_spawn_opts_t *opts,
+              gmp_task_t **task_out);
 
 /**
  * Waits for a task's end and takes its result. A task that has not started may run right here, on the joiner's stack.
@@ -1145,7 +1154,7 @@ void gmp_chan_free(gmp_chan_t *chan);
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_ECLOSED: the channel is closed, or was while this waited. GMP_EAGAIN: it would wait, and GMP_NOWAIT was given.
  *          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_EINVAL: `value` is NULL.
- *          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline.
+ *          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
  * @since   0.1
  */
 int gmp_chan_send(gmp_chan_t *chan,
@@ -1162,7 +1171,7 @@ int gmp_chan_send(gmp_chan_t *chan,
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_ECLOSED: the channel is closed, and every value was received. GMP_EAGAIN: it would wait, and GMP_NOWAIT was
  *          given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_ENOMEM: no room for a
- *          deadline.
+ *          deadline. GMP_EFORKED: a channel of a fork's parent.
  * @since   0.1
  */
 int gmp_chan_recv(gmp_chan_t *chan,
@@ -1176,7 +1185,7 @@ int gmp_chan_recv(gmp_chan_t *chan,
  * @param chan  The channel.
  * @return      GMP_OK or a code.
  * @context any thread or task  @blocks never
- * @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel.
+ * @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel. GMP_EFORKED: a channel of a fork's parent.
  * @since   0.1
  */
 int gmp_chan_close(gmp_chan_t *chan);
@@ -1213,6 +1222,7 @@ size_t gmp_chan_cap(const gmp_chan_t *chan);
  * @errors  GMP_EAGAIN: no case can be done, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the
  *          task's context ended. GMP_EINVAL: too many cases, `cases` is NULL, an op is unknown, a send has no value.
  *          GMP_EMISUSE: a send to a timer's channel. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
+ *          GMP_EFORKED: a channel of a fork's parent is among them.
  * @since   0.1
  */
 int gmp_select(gmp_case_t *cases,
@@ -1509,7 +1519,7 @@ gmp_chan_t *gmp_timer_channel(gmp_timer_t *timer);
  * @return       1: it will not fire, or it had, and its value was not received and never will be. 0: neither: it was
  *               stopped before, its value was received, or its function was started. Or a code.
  * @context any thread or task  @blocks never
- * @errors  GMP_EINVAL: `timer` is NULL.
+ * @errors  GMP_EINVAL: `timer` is NULL. GMP_EFORKED: a timer of a fork's parent.
  * @since   0.1
  */
 int gmp_timer_stop(gmp_timer_t *timer);
@@ -1524,6 +1534,7 @@ int gmp_timer_stop(gmp_timer_t *timer);
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: `timer` is NULL, or a ticker's `ns` is 0 or less; nothing has changed. GMP_ESTOPPED: as gmp_timer_func
  *          and gmp_timer_chan; nothing has changed. GMP_EAGAIN: as gmp_timer_func. GMP_ENOMEM: the timer is stopped.
+ *          GMP_EFORKED: a timer of a fork's parent.
  * @since   0.1
  */
 int gmp_timer_reset(gmp_timer_t *timer,
@@ -1548,8 +1559,8 @@ void gmp_timer_free(gmp_timer_t *timer);
  * @param ctx_out   The context is written here on success; one reference.
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
- * @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM. With a deadline also GMP_ESTOPPED (after gmp_shutdown) and GMP_EAGAIN (the
- *          runtime had to be started, and the system gives no thread).
+ * @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM. With a deadline also
+ *          GMP_ESTOPPED (after gmp_shutdown) and GMP_EAGAIN (the runtime had to be started, and the system gives no thread).
  * @since   0.1
  */
 int gmp_ctx_new(gmp_ctx_t *parent,
@@ -1563,6 +1574,7 @@ int gmp_ctx_new(gmp_ctx_t *parent,
  * @return     GMP_OK, also when it has ended already, or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: NULL. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func could not be started.
+ *          GMP_EFORKED: a context of a fork's parent.
  * @since   0.1
  */
 int gmp_ctx_cancel(gmp_ctx_t *ctx);
@@ -1593,7 +1605,7 @@ int gmp_shield(int on);
  * @return       GMP_OK, also when it has ended already, or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: NULL, or `cause` is positive. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func
- *          could not be started.
+ *          could not be started. GMP_EFORKED: a context of a fork's parent.
  * @since   0.1
  */
 int gmp_ctx_cancel_cause(gmp_ctx_t *ctx,
@@ -1603,7 +1615,7 @@ int gmp_ctx_cancel_cause(gmp_ctx_t *ctx,
  * Whether a context has ended, and how. Once not GMP_OK it never changes, and the done channel is closed.
  *
  * @param ctx  The context; NULL: GMP_OK.
- * @return     GMP_OK, GMP_ECANCELED or GMP_ETIMEDOUT.
+ * @return     GMP_OK, GMP_ECANCELED or GMP_ETIMEDOUT; GMP_EFORKED for a context of a fork's parent.
  * @context any thread or task  @blocks never  @errors none  @since 0.1
  */
 int gmp_ctx_err(const gmp_ctx_t *ctx);
@@ -1634,7 +1646,9 @@ gmp_time_t gmp_ctx_deadline(const gmp_ctx_t *ctx);
  * @param value    The value. What it points to is the caller's, and must stay as long as somebody asks for it.
  * @param ctx_out  The context is written here on success; one reference.
  * @return         GMP_OK or a code.
- * @context any thread or task  @blocks never  @errors GMP_EINVAL: `key` or `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `key` or `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+ * @since   0.1
  */
 int gmp_ctx_with_value(gmp_ctx_t *parent, const void *key, void *value, gmp_ctx_t **ctx_out);
 
@@ -1654,7 +1668,9 @@ void *gmp_ctx_value(const gmp_ctx_t *ctx, const void *key);
  * @param parent   Whose values; NULL as for gmp_ctx_new.
  * @param ctx_out  The context is written here on success; one reference.
  * @return         GMP_OK or a code.
- * @context any thread or task  @blocks never  @errors GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+ * @since   0.1
  */
 int gmp_ctx_without_cancel(gmp_ctx_t *parent, gmp_ctx_t **ctx_out);
 
@@ -1667,8 +1683,8 @@ int gmp_ctx_without_cancel(gmp_ctx_t *parent, gmp_ctx_t **ctx_out);
  * @param hook_out  The handle is written here on success; every one is used up by one gmp_ctx_hook_stop. It keeps the context.
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
- * @errors  GMP_EINVAL: `ctx`, `fn` or `hook_out` is NULL. GMP_ENOMEM. If the context has ended also GMP_ESTOPPED and GMP_EAGAIN,
- *          as gmp_go.
+ * @errors  GMP_EINVAL: `ctx`, `fn` or `hook_out` is NULL. GMP_EFORKED: a context of a fork's parent. GMP_ENOMEM. If the context
+ *          has ended also GMP_ESTOPPED and GMP_EAGAIN, as gmp_go.
  * @since   0.1
  */
 int gmp_ctx_after_func(gmp_ctx_t *ctx,
@@ -1681,7 +1697,9 @@ int gmp_ctx_after_func(gmp_ctx_t *ctx,
  *
  * @param hook  The handle.
  * @return      1: it was not started and never will be. 0: too late; it may be running. Or a code.
- * @context any thread or task  @blocks never  @errors GMP_EINVAL: NULL.  @since 0.1
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: NULL. GMP_EFORKED: of a context of a fork's parent.
+ * @since   0.1
  */
 int gmp_ctx_hook_stop(gmp_ctx_hook_t *hook);
 
@@ -1718,7 +1736,9 @@ void gmp_ctx_free(gmp_ctx_t *ctx);
  * @param parent     The context above the group's. NULL: the calling task's own; outside a task: none.
  * @param group_out  The group is written here on success. It is given back by gmp_group_wait.
  * @return           GMP_OK or a code.
- * @context any thread or task  @blocks never  @errors GMP_EINVAL: `group_out` is NULL. GMP_ENOMEM.  @since 0.1
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `group_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+ * @since   0.1
  */
 int gmp_group_new(gmp_ctx_t *parent, gmp_group_t **group_out);
 
@@ -1731,7 +1751,7 @@ int gmp_group_new(gmp_ctx_t *parent, gmp_group_t **group_out);
  * @param arg  Its argument.
  * @return     GMP_OK or a code.
  * @context any thread or task  @blocks never  @errors GMP_EINVAL: `g` or `fn` is NULL. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
- *          gmp_go. Nothing was started then.
+ *          gmp_go. GMP_EFORKED: a group of a fork's parent. Nothing was started then.
  * @since   0.1
  */
 int gmp_group_go(gmp_group_t *g,
@@ -1742,13 +1762,14 @@ int gmp_group_go(gmp_group_t *g,
  * Waits until every task of the group has ended, and gives the group back. In a task whose context ends meanwhile it cancels the
  * group, waits on for its tasks (they outlive no group), and answers GMP_ECANCELED.
  *
- * @param g         The group. With GMP_ETIMEDOUT, GMP_EAGAIN and GMP_ENOMEM it stays, and must be waited for again; otherwise
- *                  it is gone.
+ * @param g         The group. With GMP_ETIMEDOUT, GMP_EAGAIN and GMP_ENOMEM it stays, and must be waited for again; with
+ *                  GMP_EFORKED it stays, and that is all; otherwise it is gone.
  * @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
  * @return          0, or the first failure.
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_EINVAL: NULL. GMP_EAGAIN: tasks go on, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED:
- *          see above. GMP_ENOMEM: no room for a deadline. (A failure may be one of these numbers too.)
+ *          see above. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a group of a fork's parent.
+ *          (A failure may be one of these numbers too.)
  * @since   0.1
  */
 int gmp_group_wait(gmp_group_t *g,

@@ -14,6 +14,8 @@ use std::ffi::{c_int, c_void};
 /// A channel is reference-counted. Its last reference may be dropped as soon as the last value was received, although the
 /// other side's call has not returned yet. It may even be dropped while others wait: they are not woken (free does not close),
 /// and the memory goes with the last of them.
+///
+/// In a fork's child a channel of the parent's answers GMP_EFORKED, and gmp_chan_free leaves its memory.
 pub struct gmp_chan {
     _private: [u8; 0],
 }
@@ -88,7 +90,7 @@ pub unsafe extern "C" fn gmp_chan_free(chan: *mut gmp_chan_t) {
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_ECLOSED: the channel is closed, or was while this waited. GMP_EAGAIN: it would wait, and GMP_NOWAIT was given.
 ///          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_EINVAL: `value` is NULL.
-///          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline.
+///          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_chan_send(chan: *mut gmp_chan_t, value: *const c_void, deadline: gmp_time_t) -> c_int {
@@ -110,7 +112,7 @@ pub unsafe extern "C" fn gmp_chan_send(chan: *mut gmp_chan_t, value: *const c_vo
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_ECLOSED: the channel is closed, and every value was received. GMP_EAGAIN: it would wait, and GMP_NOWAIT was
 ///          given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_ENOMEM: no room for a
-///          deadline.
+///          deadline. GMP_EFORKED: a channel of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_chan_recv(chan: *mut gmp_chan_t, value_out: *mut c_void, deadline: gmp_time_t) -> c_int {
@@ -126,7 +128,7 @@ pub unsafe extern "C" fn gmp_chan_recv(chan: *mut gmp_chan_t, value_out: *mut c_
 /// @param chan  The channel.
 /// @return      GMP_OK or a code.
 /// @context any thread or task  @blocks never
-/// @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel.
+/// @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel. GMP_EFORKED: a channel of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_chan_close(chan: *mut gmp_chan_t) -> c_int {

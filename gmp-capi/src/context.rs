@@ -2,7 +2,7 @@
 //!
 //! Owns: the C shape of `gmp_core::context::Context`. Blocks: nothing.
 
-use crate::boundary::code;
+use crate::boundary::{code, number};
 use crate::chan::gmp_chan_t;
 use crate::code::{GMP_ECANCELED, GMP_EINVAL, GMP_OK};
 use crate::task::{entry_of, gmp_fn_t};
@@ -18,6 +18,9 @@ use std::ptr::null_mut;
 /// context that never ends, except as a parent: there it is the calling task's own.
 ///
 /// Contexts are reference-counted; each call that makes one gives a reference. A context keeps the ones above it.
+///
+/// In a fork's child a context of the parent's has ended with GMP_EFORKED, which is what every use but gmp_ctx_value and
+/// gmp_ctx_deadline answers; gmp_ctx_free leaves its memory.
 pub struct gmp_ctx {
     _private: [u8; 0],
 }
@@ -63,8 +66,8 @@ unsafe fn make(parent: *mut gmp_ctx_t, kind: Kind, out: *mut *mut gmp_ctx_t) -> 
 /// @param ctx_out   The context is written here on success; one reference.
 /// @return          GMP_OK or a code.
 /// @context any thread or task  @blocks never
-/// @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM. With a deadline also GMP_ESTOPPED (after gmp_shutdown) and GMP_EAGAIN (the
-///          runtime had to be started, and the system gives no thread).
+/// @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM. With a deadline also
+///          GMP_ESTOPPED (after gmp_shutdown) and GMP_EAGAIN (the runtime had to be started, and the system gives no thread).
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_new(
@@ -82,6 +85,7 @@ pub unsafe extern "C" fn gmp_ctx_new(
 /// @return     GMP_OK, also when it has ended already, or a code.
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: NULL. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func could not be started.
+///          GMP_EFORKED: a context of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_cancel(ctx: *mut gmp_ctx_t) -> c_int {
@@ -125,7 +129,7 @@ pub extern "C" fn gmp_shield(on: c_int) -> c_int {
 /// @return       GMP_OK, also when it has ended already, or a code.
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: NULL, or `cause` is positive. GMP_ENOMEM, GMP_ESTOPPED: it ended, but a function of gmp_ctx_after_func
-///          could not be started.
+///          could not be started. GMP_EFORKED: a context of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_cancel_cause(ctx: *mut gmp_ctx_t, cause: c_int) -> c_int {
@@ -139,7 +143,7 @@ pub unsafe extern "C" fn gmp_ctx_cancel_cause(ctx: *mut gmp_ctx_t, cause: c_int)
 /// Whether a context has ended, and how. Once not GMP_OK it never changes, and the done channel is closed.
 ///
 /// @param ctx  The context; NULL: GMP_OK.
-/// @return     GMP_OK, GMP_ECANCELED or GMP_ETIMEDOUT.
+/// @return     GMP_OK, GMP_ECANCELED or GMP_ETIMEDOUT; GMP_EFORKED for a context of a fork's parent.
 /// @context any thread or task  @blocks never  @errors none  @since 0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_err(ctx: *const gmp_ctx_t) -> c_int {
@@ -180,7 +184,9 @@ pub unsafe extern "C" fn gmp_ctx_deadline(ctx: *const gmp_ctx_t) -> gmp_time_t {
 /// @param value    The value. What it points to is the caller's, and must stay as long as somebody asks for it.
 /// @param ctx_out  The context is written here on success; one reference.
 /// @return         GMP_OK or a code.
-/// @context any thread or task  @blocks never  @errors GMP_EINVAL: `key` or `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `key` or `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+/// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_with_value(
     parent: *mut gmp_ctx_t,
@@ -212,7 +218,9 @@ pub unsafe extern "C" fn gmp_ctx_value(ctx: *const gmp_ctx_t, key: *const c_void
 /// @param parent   Whose values; NULL as for gmp_ctx_new.
 /// @param ctx_out  The context is written here on success; one reference.
 /// @return         GMP_OK or a code.
-/// @context any thread or task  @blocks never  @errors GMP_EINVAL: `ctx_out` is NULL. GMP_ENOMEM.  @since 0.1
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `ctx_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+/// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_without_cancel(parent: *mut gmp_ctx_t, ctx_out: *mut *mut gmp_ctx_t) -> c_int {
     // SAFETY: the caller's context and place.
@@ -227,8 +235,8 @@ pub unsafe extern "C" fn gmp_ctx_without_cancel(parent: *mut gmp_ctx_t, ctx_out:
 /// @param hook_out  The handle is written here on success; every one is used up by one gmp_ctx_hook_stop. It keeps the context.
 /// @return          GMP_OK or a code.
 /// @context any thread or task  @blocks never
-/// @errors  GMP_EINVAL: `ctx`, `fn` or `hook_out` is NULL. GMP_ENOMEM. If the context has ended also GMP_ESTOPPED and GMP_EAGAIN,
-///          as gmp_go.
+/// @errors  GMP_EINVAL: `ctx`, `fn` or `hook_out` is NULL. GMP_EFORKED: a context of a fork's parent. GMP_ENOMEM. If the context
+///          has ended also GMP_ESTOPPED and GMP_EAGAIN, as gmp_go.
 /// @since   0.1
 #[no_mangle]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
@@ -266,14 +274,16 @@ unsafe extern "C" fn after_from(
 ///
 /// @param hook  The handle.
 /// @return      1: it was not started and never will be. 0: too late; it may be running. Or a code.
-/// @context any thread or task  @blocks never  @errors GMP_EINVAL: NULL.  @since 0.1
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: NULL. GMP_EFORKED: of a context of a fork's parent.
+/// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_ctx_hook_stop(hook: *mut gmp_ctx_hook_t) -> c_int {
     if hook.is_null() {
         return GMP_EINVAL;
     }
     // SAFETY: the caller's handle.
-    unsafe { hook::stop(hook.cast::<Hook>()) as c_int }
+    number(unsafe { hook::stop(hook.cast::<Hook>()) }.map(i32::from))
 }
 
 /// The channel that is closed when a context ends: for gmp_select and gmp_chan_recv. Nothing can be sent on it, nor can it be

@@ -33,7 +33,9 @@ unsafe fn group<'a>(at: *mut gmp_group_t) -> Option<&'a Group> {
 /// @param parent     The context above the group's. NULL: the calling task's own; outside a task: none.
 /// @param group_out  The group is written here on success. It is given back by gmp_group_wait.
 /// @return           GMP_OK or a code.
-/// @context any thread or task  @blocks never  @errors GMP_EINVAL: `group_out` is NULL. GMP_ENOMEM.  @since 0.1
+/// @context any thread or task  @blocks never
+/// @errors  GMP_EINVAL: `group_out` is NULL. GMP_EFORKED: `parent` is a fork's parent's. GMP_ENOMEM.
+/// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_group_new(parent: *mut gmp_ctx_t, group_out: *mut *mut gmp_group_t) -> c_int {
     if group_out.is_null() {
@@ -66,7 +68,7 @@ unsafe fn make(parent: *mut gmp_ctx_t) -> Result<Box<Group>> {
 /// @param arg  Its argument.
 /// @return     GMP_OK or a code.
 /// @context any thread or task  @blocks never  @errors GMP_EINVAL: `g` or `fn` is NULL. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
-///          gmp_go. Nothing was started then.
+///          gmp_go. GMP_EFORKED: a group of a fork's parent. Nothing was started then.
 /// @since   0.1
 #[no_mangle]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
@@ -84,13 +86,14 @@ unsafe extern "C" fn go_from(g: *mut gmp_group_t, f: gmp_group_fn_t, arg: *mut c
 /// Waits until every task of the group has ended, and gives the group back. In a task whose context ends meanwhile it cancels the
 /// group, waits on for its tasks (they outlive no group), and answers GMP_ECANCELED.
 ///
-/// @param g         The group. With GMP_ETIMEDOUT, GMP_EAGAIN and GMP_ENOMEM it stays, and must be waited for again; otherwise
-///                  it is gone.
+/// @param g         The group. With GMP_ETIMEDOUT, GMP_EAGAIN and GMP_ENOMEM it stays, and must be waited for again; with
+///                  GMP_EFORKED it stays, and that is all; otherwise it is gone.
 /// @param deadline  Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
 /// @return          0, or the first failure.
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_EINVAL: NULL. GMP_EAGAIN: tasks go on, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED:
-///          see above. GMP_ENOMEM: no room for a deadline. (A failure may be one of these numbers too.)
+///          see above. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a group of a fork's parent.
+///          (A failure may be one of these numbers too.)
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_group_wait(g: *mut gmp_group_t, deadline: gmp_time_t) -> c_int {

@@ -119,8 +119,8 @@ pub unsafe extern "C" fn gmp_spawn_opts_init(opts: *mut gmp_spawn_opts_t, struct
 /// @return          GMP_OK or a code.
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
-///          struct_size is foolish. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
-///          gmp_go. Nothing was started then.
+///          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM,
+///          GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
 /// @since   0.1
 #[no_mangle]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]

@@ -2,6 +2,7 @@
 //!
 //! Owns: the C shape of `gmp_core::timer::Timer`. Blocks: nothing.
 
+use crate::boundary::number;
 use crate::chan::gmp_chan_t;
 use crate::code::{GMP_EINVAL, GMP_OK};
 use crate::task::{entry_of, gmp_fn_t};
@@ -15,7 +16,8 @@ use std::ptr::{null_mut, NonNull};
 /// is given back by one gmp_timer_free. Tasks and threads may use one together.
 ///
 /// A pending timer keeps nothing running: gmp_wait_idle and gmp_shutdown do not wait for it, and gmp_shutdown stops it
-/// (gmp_timer_reset sets it again after the next start). A timer of a fork's parent must not be used in the child.
+/// (gmp_timer_reset sets it again after the next start). In a fork's child a timer of the parent's answers GMP_EFORKED; it never
+/// fires there, and gmp_timer_free leaves its memory.
 pub struct gmp_timer {
     _private: [u8; 0],
 }
@@ -148,13 +150,13 @@ pub unsafe extern "C" fn gmp_timer_channel(timer: *mut gmp_timer_t) -> *mut gmp_
 /// @return       1: it will not fire, or it had, and its value was not received and never will be. 0: neither: it was
 ///               stopped before, its value was received, or its function was started. Or a code.
 /// @context any thread or task  @blocks never
-/// @errors  GMP_EINVAL: `timer` is NULL.
+/// @errors  GMP_EINVAL: `timer` is NULL. GMP_EFORKED: a timer of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_timer_stop(timer: *mut gmp_timer_t) -> c_int {
     // SAFETY: the caller's timer.
     match unsafe { self::timer(timer) } {
-        Some(timer) => c_int::from(timer.stop()),
+        Some(timer) => number(timer.is_here().map(|()| i32::from(timer.stop()))),
         None => GMP_EINVAL,
     }
 }
@@ -168,15 +170,18 @@ pub unsafe extern "C" fn gmp_timer_stop(timer: *mut gmp_timer_t) -> c_int {
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: `timer` is NULL, or a ticker's `ns` is 0 or less; nothing has changed. GMP_ESTOPPED: as gmp_timer_func
 ///          and gmp_timer_chan; nothing has changed. GMP_EAGAIN: as gmp_timer_func. GMP_ENOMEM: the timer is stopped.
+///          GMP_EFORKED: a timer of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_timer_reset(timer: *mut gmp_timer_t, ns: i64) -> c_int {
     // SAFETY: the caller's timer.
     match unsafe { self::timer(timer) } {
-        Some(timer) if timer.takes(ns) => match global::with(|i, s| timer.reset(i, s, ns)) {
-            Ok(prevented) => c_int::from(prevented),
-            Err(e) => e.code(),
-        },
+        Some(timer) if timer.takes(ns) => {
+            match timer.is_here().and_then(|()| global::with(|i, s| timer.reset(i, s, ns))) {
+                Ok(prevented) => c_int::from(prevented),
+                Err(e) => e.code(),
+            }
+        }
         _ => GMP_EINVAL,
     }
 }

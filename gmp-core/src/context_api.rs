@@ -27,6 +27,7 @@ pub fn new(parent: Option<&Context>, kind: Kind) -> Result<ContextRef> {
 
 /// Ends a context and all below it; nothing if it has ended. An error: a function to be called after it was not started.
 pub fn end(context: &Context, error: i32, cause: i32) -> Result<()> {
+    context.is_here()?;
     let i = enter::enter();
     let ended = context.end(i, error, cause);
     if i.is_some() {
@@ -55,7 +56,7 @@ pub fn after(context: &Context, call: Call) -> Result<*const Hook> {
     if over {
         if let Err(e) = start(&call) {
             // SAFETY: the handle is ours until it is given away.
-            unsafe { hook::stop(handle) };
+            let _used_up = unsafe { hook::stop(handle) };
             return Err(e);
         }
     }

@@ -1,6 +1,7 @@
 //! The process's one runtime.
 //!
-//! Owns: the one static of the library: which runtime there is, whether it may be used, and who is using it.
+//! Owns: the one static of the library: which runtime there is, whether it may be used, and who is using it. How it starts and
+//! stops, and what a fork does, is in `global/life.rs`.
 //!
 //! | state | a call finds |
 //! |---|---|
@@ -13,9 +14,8 @@
 //!  - A task needs no count: the runtime stays while a task lives. Any other thread counts itself in `users` around
 //!    each call, and the runtime is taken down only when nobody is counted.
 //!  - In a fork's child the state is Never again, nobody is counted, and handles from before answer `Forked`.
-//!
-//! Fork: the one runtime's threads exist in the parent only. The child gives the record up as it is (its locks may be
-//! held by threads that are not there) and starts afresh at first use.
+
+mod life;
 
 use crate::base::error::{Error, Result};
 use crate::blocking;
@@ -23,17 +23,18 @@ use crate::context::member;
 use crate::inspect::dump;
 use crate::inspect::stats::{self, Stats};
 use crate::local::ThreadLocals;
-use crate::primitive::{tls, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
+use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
 use crate::runtime::{Config, Runtime};
 use crate::sched::spawn::Spawn;
 use crate::sched::{enter, park, spawn, Inside, Shared};
 use crate::sync::wait_group::WaitGroup;
 use crate::sys::{cpu, output};
-use crate::task::handle::{Handle, EPOCHS};
+use crate::task::handle::Handle;
 use crate::task::local::Keys;
 use crate::task::{EndFn, TaskFn};
 use std::ffi::c_void;
-use std::sync::Once;
+
+pub use life::{shutdown, start};
 
 const NEVER: u32 = 0;
 const RUNNING: u32 = 1;
@@ -50,9 +51,12 @@ struct Global {
     forked: AtomicU64,
     /// Starting and stopping, one at a time.
     change: Mutex<Option<Runtime>>,
+    /// Runtimes that were stopped, and whose threads have yet to end.
+    ending: AtomicU32,
+    /// See `life.rs`.
+    forks: life::Forks,
     keys: Keys,
     threads: ThreadLocals,
-    at_fork: Once,
 }
 
 static GLOBAL: Global = Global {
@@ -61,10 +65,11 @@ static GLOBAL: Global = Global {
     users: AtomicUsize::new(0),
     starts: AtomicU32::new(0),
     forked: AtomicU64::new(0),
-    change: parking_lot::const_mutex(None),
+    change: Mutex::new(None),
+    ending: AtomicU32::new(0),
+    forks: life::Forks::new(),
     keys: Keys::new(),
     threads: ThreadLocals::new(),
-    at_fork: Once::new(),
 };
 
 /// The runtime, for a thread that is no task; it stays while this lives.
@@ -141,60 +146,6 @@ pub fn with_running<R>(f: impl FnOnce(Option<Inside>, &Shared) -> Result<R>) -> 
             f(None, &s)
         }
     }
-}
-
-/// Starts the runtime. `Busy` when it runs already.
-pub fn start(config: &Config) -> Result<()> {
-    GLOBAL.at_fork.call_once(|| {
-        // SAFETY: the handlers live as long as the library, which is never unloaded (`-z nodelete`).
-        unsafe { libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child)) };
-    });
-    let mut running = GLOBAL.change.lock();
-    if running.is_some() {
-        return Err(Error::Busy);
-    }
-    let epoch = (GLOBAL.starts.load(Relaxed) % EPOCHS as u32) as u8;
-    let runtime = Runtime::start(config, &GLOBAL.keys, epoch)?;
-    GLOBAL.starts.fetch_add(1, Relaxed);
-    GLOBAL.forked.fetch_and(!(1 << epoch), Relaxed);
-    GLOBAL.shared.store(runtime.shared() as *const Shared as *mut Shared, SeqCst);
-    *running = Some(runtime);
-    GLOBAL.state.store(RUNNING, Release);
-    Ok(())
-}
-
-/// Refuses new tasks, waits until none is left, and ends every thread. `TimedOut` leaves it refusing; calling again goes
-/// on waiting. `Deadlock` from a task. Fine when nothing runs.
-pub fn shutdown(deadline: i64) -> Result<()> {
-    if !enter::task_machine().is_null() {
-        return Err(Error::Deadlock);
-    }
-    {
-        let Some(s) = peek() else {
-            // Never started, or stopped already: from now on it is stopped.
-            let _change = GLOBAL.change.lock();
-            if GLOBAL.shared.load(Relaxed).is_null() {
-                GLOBAL.state.store(STOPPED, Release);
-                return Ok(());
-            }
-            return Err(Error::Again);
-        };
-        s.refusing.store(true, SeqCst);
-        GLOBAL.state.store(REFUSING, Release);
-        s.wait_quiet(deadline)?;
-    }
-    let mut running = GLOBAL.change.lock();
-    let Some(runtime) = running.take() else { return Ok(()) };
-    GLOBAL.shared.store(std::ptr::null_mut(), SeqCst);
-    GLOBAL.state.store(STOPPED, SeqCst);
-    // No task is left, so nobody who is counted waits for one: the calls under way end soon.
-    while GLOBAL.users.load(SeqCst) != 0 {
-        crate::primitive::yield_thread();
-    }
-    // Not under the lock: the machines' last hooks may wait for what a forking thread holds.
-    drop(running);
-    drop(runtime);
-    Ok(())
 }
 
 /// Blocks until no task is left. `Deadlock` from a task.
@@ -404,27 +355,4 @@ pub fn local_set(key: u32, value: *mut c_void) -> Result<()> {
 #[inline]
 pub fn local_get(key: u32) -> *mut c_void {
     crate::local::get(&GLOBAL.threads, key)
-}
-
-extern "C" fn fork_prepare() {
-    // Nobody is in the middle of starting or stopping when the child is made.
-    std::mem::forget(GLOBAL.change.lock());
-}
-
-extern "C" fn fork_parent() {
-    // SAFETY: locked by `fork_prepare` on this thread.
-    unsafe { GLOBAL.change.force_unlock() };
-}
-
-extern "C" fn fork_child() {
-    // SAFETY: locked by `fork_prepare` on this thread, the only one here.
-    unsafe { GLOBAL.change.force_unlock() };
-    tls::set(std::ptr::null_mut());
-    if let Some(runtime) = GLOBAL.change.lock().take() {
-        GLOBAL.forked.fetch_or(1 << runtime.shared().settings.epoch, Relaxed);
-        runtime.abandon();
-    }
-    GLOBAL.shared.store(std::ptr::null_mut(), Relaxed);
-    GLOBAL.users.store(0, Relaxed);
-    GLOBAL.state.store(NEVER, Release);
 }

@@ -60,6 +60,7 @@ impl Group {
         site: usize,
         spawn: impl FnOnce(&dyn Fn(&Shared) -> Result<Spawn>) -> Result<()>,
     ) -> Result<()> {
+        self.context.is_here()?;
         // A task that does not come to its end (exit, exception) has failed.
         let job = Box::into_raw(try_box(Job { group: self, f, arg, result: Error::Panicked.code() })?);
         let _none = self.tasks.add(1).expect("a group has less than 2^61 tasks");
@@ -78,13 +79,16 @@ impl Group {
 
     /// Waits until all its tasks have ended; the first failure or 0.
     pub fn wait(&self, deadline: i64) -> Result<c_int> {
+        self.context.is_here()?;
         self.tasks.wait(deadline)?;
         Ok(self.first.load(Acquire))
     }
 
-    /// The same, whatever becomes of the caller.
+    /// The same, whatever becomes of the caller. In a fork's child there is nobody to wait for.
     pub fn wait_shielded(&self) {
-        self.tasks.wait_shielded();
+        if self.context.is_here().is_ok() {
+            self.tasks.wait_shielded();
+        }
     }
 }
 

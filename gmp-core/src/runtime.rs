@@ -92,11 +92,6 @@ impl Runtime {
         // SAFETY: freed in `drop` only; the holders of the reference are gone by then (`global.rs`).
         unsafe { &*self.shared }
     }
-
-    /// Gives the runtime up without touching it: in a fork's child, where its threads do not exist.
-    pub fn abandon(self) {
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for Runtime {

@@ -308,7 +308,7 @@ impl After {
         let hook = std::mem::replace(&mut self.hook, std::ptr::null());
         // SAFETY: the handle, once; if nothing was started, nothing will be.
         unsafe {
-            if !hook.is_null() && hook::stop(hook) {
+            if !hook.is_null() && hook::stop(hook) == Ok(true) {
                 self.job.broken();
             }
         }

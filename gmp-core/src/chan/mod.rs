@@ -12,6 +12,8 @@
 //!        woken: who is woken is through, and touches the channel no more.
 //!  - C4. The memory is given back when no reference and no waiter is left, by whoever was last. So a channel may be freed as
 //!        soon as the last value was received, and while others wait: they stay until their wait ends.
+//!  - C5. In a fork's child a channel of the parent's is a copy whose lock may be held by nobody: every use answers `Forked`, and
+//!        its memory stays.
 //!
 //! Called by: any task or thread. Blocks: `send`, `recv`, `select`; the lock for the time of a copy.
 //! Model: `model/chan.rs`, breaking switches `ChanUnlockedCheck`, `ChanFreeUnasked`, `ChanCountUnlocked`.
@@ -29,7 +31,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicBool, AtomicUsize, Cell, Ordering::*};
+use crate::primitive::{forks, AtomicBool, AtomicUsize, Cell, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use std::alloc::{alloc, dealloc, Layout};
 use std::ptr::NonNull;
@@ -47,6 +49,8 @@ pub struct Chan {
     closed: AtomicBool,
     kind: Kind,
     elem: u32,
+    /// The process that made it (`forks`).
+    process: u32,
     count: AtomicUsize,
     /// Those who wait to receive, and to send.
     receivers: WaitQueue,
@@ -95,9 +99,12 @@ impl Chan {
         Ok(at)
     }
 
-    /// A context's: closed when it ends.
-    pub fn for_context() -> Result<NonNull<Chan>> {
-        Chan::with_kind(0, 0, Kind::Context)
+    /// A context's: closed when it ends. `process`: the context's (C5).
+    pub fn for_context(process: u32) -> Result<NonNull<Chan>> {
+        let made = Chan::with_kind(0, 0, Kind::Context)?;
+        // SAFETY: just made.
+        unsafe { (*made.as_ptr()).process = process };
+        Ok(made)
     }
 
     fn with_kind(elem: usize, capacity: usize, kind: Kind) -> Result<NonNull<Chan>> {
@@ -114,6 +121,7 @@ impl Chan {
                 closed: AtomicBool::new(false),
                 kind,
                 elem: elem as u32,
+                process: forks(),
                 count: AtomicUsize::new(0),
                 receivers: WaitQueue::default(),
                 senders: WaitQueue::default(),
@@ -123,6 +131,16 @@ impl Chan {
             })
         };
         Ok(at)
+    }
+
+    /// C5.
+    #[inline(always)]
+    pub fn is_here(&self) -> Result<()> {
+        if self.process == forks() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     /// Bytes of an element.
@@ -186,6 +204,9 @@ impl Chan {
                     Err(now) => refs = now,
                 }
             }
+            if (*this).is_here().is_err() {
+                return;
+            }
             // The last: nobody can make another. With the lock held, or a waiter that leaves would find none and free it
             // before we have the lock. Acquire: all that was done through the others.
             (*this).lock.lock();
@@ -227,6 +248,7 @@ impl Chan {
     /// Closes the channel: values in the buffer can still be received, then receives answer `Closed`, as sends do from now
     /// on. All who wait are claimed: the caller wakes them. `Misuse` when it is closed already.
     pub fn close_claiming(&self) -> Result<Claimed> {
+        self.is_here()?;
         self.lock.lock();
         if self.closed.load(Relaxed) {
             self.lock.unlock();

@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-/// Takes one of `cases`; which. `Invalid`: a foolish case; nothing was done.
+/// Takes one of `cases`; which. `Invalid`: a foolish case; `Forked`: a channel of a fork's parent; nothing was done.
 ///
 /// # Safety
 /// The caller has references to the channels; the values are readable or writable for an element until the call returns.
@@ -85,7 +85,8 @@ pub unsafe fn select(cases: &mut [Case], deadline: i64) -> Result<usize> {
         match (case.op, chan) {
             (SEND, Some(chan)) if case.value.is_null() && chan.elem_size() > 0 => return Err(Error::Invalid),
             (SEND, Some(chan)) if !chan.is_plain() => return Err(Error::Misuse),
-            (SEND | RECV, _) => {}
+            (SEND | RECV, Some(chan)) => chan.is_here()?,
+            (SEND | RECV, None) => {}
             _ => return Err(Error::Invalid),
         }
     }

@@ -85,7 +85,7 @@ impl<T> Ends<T> {
 
     /// Drops what is in the buffer. The channel is closed, and nobody receives.
     fn empty(&self) {
-        while self.chan.is_plain() && !self.chan.is_empty() {
+        while self.chan.is_plain() && !self.chan.is_empty() && self.chan.is_here().is_ok() {
             let mut value = MaybeUninit::<T>::uninit();
             // Not from inside, which might move a task whose panic drops the receiver. Nobody is woken: nobody waits.
             // SAFETY: room for an element.

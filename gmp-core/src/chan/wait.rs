@@ -43,6 +43,7 @@ impl Chan {
 
     #[inline(always)]
     unsafe fn run<const SENDS: bool>(&self, value: *mut u8, deadline: i64) -> Result<()> {
+        self.is_here()?;
         let i = enter::enter();
         // SAFETY: the caller's promise.
         let result = unsafe { self.run_from::<SENDS>(i, value, deadline) };

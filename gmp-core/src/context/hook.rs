@@ -42,6 +42,7 @@ impl Call {
 
 /// Has `call` started when the context ends. None beside the handle: it has ended already, start it now.
 pub fn add(context: &Context, call: Call) -> Result<(*const Hook, bool)> {
+    context.is_here()?;
     let hook = Box::into_raw(try_box(Hook {
         call,
         refs: AtomicU32::new(2),
@@ -73,15 +74,16 @@ pub fn add(context: &Context, call: Call) -> Result<(*const Hook, bool)> {
     Ok((hook, over))
 }
 
-/// Takes it back. True: it was not started and never will be. The handle is used up.
+/// Takes it back. True: it was not started and never will be. The handle is used up. `Forked`: of a fork's parent's context.
 ///
 /// # Safety
 /// `hook` is a handle of [`add`].
-pub unsafe fn stop(hook: *const Hook) -> bool {
+pub unsafe fn stop(hook: *const Hook) -> Result<bool> {
     // SAFETY: the handle's reference; the hook refers to its context.
     unsafe {
         let h = &*hook;
         let context = &*h.context;
+        context.is_here()?;
         context.lock.lock();
         let found = h.linked.replace(false);
         if found {
@@ -99,7 +101,7 @@ pub unsafe fn stop(hook: *const Hook) -> bool {
             drop_ref(hook);
         }
         drop_ref(hook);
-        found
+        Ok(found)
     }
 }
 

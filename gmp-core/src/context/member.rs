@@ -23,6 +23,7 @@ static HOOKS: MemberHooks = MemberHooks { enter: join, leave };
 
 /// Puts what is to be spawned into `context`: makes its `Extra` if need be.
 pub fn give(s: &Shared, what: &mut Spawn, context: &Context) -> Result<()> {
+    context.is_here()?;
     if what.extra.is_null() {
         what.extra = Extra::new()?;
     }

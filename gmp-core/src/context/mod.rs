@@ -13,6 +13,8 @@
 //!  - K4. A pending deadline lies in a timer heap, which has no reference: who drops the last one takes it out, under the
 //!        lock, or if it is just firing leaves the memory to `fire`.
 //!  - K5. Locks: a parent's before its child's never together; a context's before a channel's and a heap's.
+//!  - K6. In a fork's child a context of the parent's is a copy whose lock may be held by nobody: it has ended with `Forked`, keeps
+//!        its values, and its memory stays.
 //!
 //! Called by: any task or thread. Blocks: nothing; the lock for a few steps.
 //! Tried and dropped: a lock for the whole tree (each spawn into a context would take it).
@@ -22,10 +24,10 @@ pub mod hook;
 pub mod member;
 
 use crate::base::alloc::try_box;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
 use crate::chan::{Chan, Channel};
-use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Cell, Ordering::*};
+use crate::primitive::{forks, AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
 use crate::sys::clock;
@@ -47,6 +49,8 @@ pub struct Context {
     lock: Lock,
     /// 0, or the code it ended with.
     error: AtomicI32,
+    /// The process that made it (`forks`).
+    process: u32,
     cause: Cell<i32>,
     parent: *const Context,
     /// Not ended by its parent.
@@ -111,12 +115,14 @@ fn inherited(parent: Option<&Context>, detached: bool) -> i64 {
 impl Context {
     /// A new one, with one reference. If it [needs a timer](Context::needs_timer), start that before anybody else sees it.
     pub fn make(parent: Option<&Context>, kind: Kind) -> Result<ContextRef> {
+        parent.map_or(Ok(()), Context::is_here)?;
         let deadline = kind.deadline.min(inherited(parent, kind.detached));
         let made = try_box(Context {
             timed: Timed::timer(end::fire),
             refs: AtomicUsize::new(1),
             lock: Lock::new(),
             error: AtomicI32::new(0),
+            process: forks(),
             cause: Cell::new(0),
             parent: parent.map_or(null(), |p| p as *const Context),
             detached: kind.detached,
@@ -151,6 +157,15 @@ impl Context {
             parent.lock.unlock();
         }
         Ok(made)
+    }
+
+    /// `Forked`: K6.
+    pub fn is_here(&self) -> Result<()> {
+        if self.process == forks() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     /// True when it has a deadline of its own, before its parent's, and goes on.
@@ -198,7 +213,7 @@ impl Context {
         let mut at = this;
         // SAFETY: the caller's reference; then the freed context's own to its parent.
         unsafe {
-            while let Some(c) = at.as_ref() {
+            while let Some(c) = at.as_ref().filter(|c| c.is_here().is_ok()) {
                 if c.refs.fetch_sub(1, AcqRel) != 1 {
                     return;
                 }
@@ -263,8 +278,11 @@ impl Context {
         }
     }
 
-    /// 0 while it goes on, else the code it ended with: [`Error::Canceled`]'s or [`Error::TimedOut`]'s.
+    /// 0 while it goes on, else the code it ended with: [`Error::Canceled`]'s, [`Error::TimedOut`]'s or [`Error::Forked`]'s.
     pub fn error(&self) -> i32 {
+        if let Err(e) = self.is_here() {
+            return e.code();
+        }
         let error = self.error.load(Acquire);
         if error != 0 {
             return error;
@@ -280,6 +298,7 @@ impl Context {
     pub fn cause(&self) -> i32 {
         match self.error() {
             0 => 0,
+            _ if self.is_here().is_err() => Error::Forked.code(),
             error => match self.cause.get() {
                 0 => error,
                 cause => cause,
@@ -294,7 +313,8 @@ impl Context {
 
     /// If the deadline has passed, although nobody may have ended it yet: the context above (or this one) whose own it is.
     pub fn overdue(&self) -> Option<&Context> {
-        if self.deadline == FOREVER || self.error.load(Relaxed) != 0 || self.deadline > clock::now() {
+        let over = self.deadline == FOREVER || self.error.load(Relaxed) != 0 || self.is_here().is_err();
+        if over || self.deadline > clock::now() {
             return None;
         }
         let mut at = self;
@@ -323,7 +343,12 @@ impl Context {
         if let Some(done) = NonNull::new(self.done.load(Acquire)) {
             return Ok(done);
         }
-        let made = Chan::for_context()?;
+        let made = Chan::for_context(self.process)?;
+        if self.is_here().is_err() {
+            // K6. A copy of the context gives a copy of a channel.
+            let first = self.done.compare_exchange(null_mut(), made.as_ptr(), AcqRel, Acquire).err();
+            return Ok(first.and_then(NonNull::new).unwrap_or(made));
+        }
         self.lock.lock();
         let first = NonNull::new(self.done.load(Relaxed));
         if first.is_none() {

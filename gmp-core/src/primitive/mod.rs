@@ -7,6 +7,8 @@
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]
+mod mutex;
+#[cfg(not(loom))]
 mod real;
 
 #[cfg(loom)]
@@ -14,7 +16,9 @@ pub use self::loom::*;
 #[cfg(not(loom))]
 pub use self::real::*;
 
+pub mod forks;
 pub mod prefetch;
 pub mod tls;
 
+pub use forks::forks;
 pub use prefetch::prefetch;

@@ -1,6 +1,6 @@
-//! The ordinary forms: `std` atomics, `parking_lot` locks.
+//! The ordinary forms: `std` atomics, locks that sleep on a futex.
 
-pub use parking_lot::{Mutex, MutexGuard};
+pub use super::mutex::{Mutex, MutexGuard};
 pub use std::cell::{Cell, UnsafeCell};
 pub use std::sync::atomic::{
     compiler_fence, fence, AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8,

@@ -79,7 +79,7 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
 /// there, so the process ends, as one does whose last thread's function returns.
 #[cold]
 pub fn forked() -> ! {
-    std::process::exit(0)
+    crate::sys::process::exit(0)
 }
 
 /// How an entry ended, and what was to be called then.

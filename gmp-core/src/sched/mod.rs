@@ -39,7 +39,7 @@ use crate::base::fence::Barrier;
 use crate::base::lock::Lock;
 use crate::base::rng::Rng;
 use crate::machine::Machine;
-use crate::primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
+use crate::primitive::{forks, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::processor::Processor;
 use crate::stack::Depot;
 use crate::task::class::Class;
@@ -121,6 +121,8 @@ pub struct Tallies {
 /// What all machines of one runtime see.
 pub struct Shared {
     pub settings: Settings,
+    /// The process that made it (`forks`).
+    pub process: u32,
     pub barrier: Barrier,
     pub slab: Slab,
     pub depot: Depot,
@@ -158,6 +160,7 @@ impl Shared {
     pub fn new(settings: Settings) -> Box<Shared> {
         let barrier = Barrier::new();
         Box::new(Shared {
+            process: forks(),
             barrier,
             slab: Slab::new(),
             depot: Depot::new(),

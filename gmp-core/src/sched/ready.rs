@@ -5,7 +5,7 @@
 //! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
 
 use super::{Inside, Shared};
-use crate::primitive::Ordering::SeqCst;
+use crate::primitive::{forks, Ordering::SeqCst};
 use crate::processor::runq::Entry;
 use crate::sys::clock;
 use crate::task::ready_list::ReadyList;
@@ -184,7 +184,8 @@ pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
     }
 }
 
-/// Ends the wait of a claimed waiter: makes its task ready or wakes its thread.
+/// Ends the wait of a claimed waiter: makes its task ready or wakes its thread. Nothing for the copy of a waiting task that a fork's
+/// child finds in an object: that task is the parent's.
 ///
 /// # Safety
 /// The caller has claimed `waiter`.
@@ -196,9 +197,16 @@ pub unsafe fn finish(i: Option<Inside>, waiter: *const Waiter) {
         let task = (*waiter).task() as *mut Task;
         match (task.is_null(), i) {
             (true, _) => Waiter::finish_thread(waiter),
-            (false, Some(i)) => ready(i, task),
+            (false, Some(i)) => {
+                if std::ptr::eq((*waiter).shared, i.m().shared) {
+                    ready(i, task);
+                }
+            }
             (false, None) => {
                 let s = &*((*waiter).shared as *const Shared);
+                if s.process != forks() {
+                    return;
+                }
                 s.visitors.fetch_add(1, SeqCst);
                 ready_foreign(s, task);
                 s.visitors.fetch_sub(1, SeqCst);

@@ -21,6 +21,7 @@
 //! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
 //! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
+//! | [`process::id`], [`process::at_fork`], [`process::exit`] | this process; handlers of its forks; its end | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
 //! | [`symbol::find`] | which function of which object lies at an address | |
@@ -32,12 +33,12 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, output, symbol, thread};
+pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, output, process, symbol, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
-pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, output, symbol, thread};
+pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, output, process, symbol, thread};
 
 /// An error number of the operating system (always positive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -98,6 +98,11 @@ impl Timer {
         ns > 0 || !self.record().ticks()
     }
 
+    /// `Forked` for the copy of a timer of a fork's parent. It is stopped for good, and its memory stays.
+    pub fn is_here(&self) -> Result<()> {
+        self.record().is_here()
+    }
+
     /// Stops it. True: that prevented it from firing, or its value from being received. Once this has returned, nothing of
     /// the setting is received; a function may be running.
     pub fn stop(&self) -> bool {

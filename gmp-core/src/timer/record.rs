@@ -8,7 +8,7 @@ use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::base::lock::{Lock, Pause};
 use crate::chan::{Channel, Source};
-use crate::primitive::{AtomicUsize, Cell, Ordering::*};
+use crate::primitive::{forks, AtomicU32, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
 use crate::sys::clock;
@@ -28,7 +28,9 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Record {
     timed: Timed,
-    refs: AtomicUsize,
+    refs: AtomicU32,
+    /// The process that made it (`forks`).
+    process: u32,
     /// A function's; for the others the channel's is used.
     lock: Lock,
     pub(super) armed: Cell<bool>,
@@ -50,7 +52,8 @@ impl Record {
     pub fn new(kind: Kind) -> Result<NonNull<Record>> {
         let record = try_box(Record {
             timed: Timed::timer(fire),
-            refs: AtomicUsize::new(1),
+            refs: AtomicU32::new(1),
+            process: forks(),
             lock: Lock::new(),
             armed: Cell::new(false),
             heap: Cell::new(null()),
@@ -82,8 +85,17 @@ impl Record {
     }
 
     #[cfg(all(test, not(loom)))]
-    pub fn refs(&self) -> usize {
+    pub fn refs(&self) -> u32 {
         self.refs.load(Relaxed)
+    }
+
+    /// `Forked` for the copy of a timer of a fork's parent.
+    pub fn is_here(&self) -> Result<()> {
+        if self.process == forks() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     pub fn chan(&self) -> Option<&Channel> {
@@ -159,6 +171,9 @@ impl Record {
 
     /// See [`super::Timer::stop`].
     pub fn stop(&self) -> bool {
+        if self.is_here().is_err() {
+            return false;
+        }
         self.lock();
         let prevented = self.stop_locked();
         self.unlock();
@@ -180,6 +195,9 @@ impl Record {
     pub unsafe fn retire(this: *const Record) {
         // SAFETY: the caller's reference.
         unsafe {
+            if (*this).is_here().is_err() {
+                return;
+            }
             (*this).lock();
             (*this).stop_locked();
             if let Some(chan) = (*this).chan() {
@@ -192,6 +210,7 @@ impl Record {
 
     /// See [`super::Timer::reset`]. `ns` fits the kind.
     pub fn reset(&self, i: Option<Inside>, s: &Shared, ns: i64) -> Result<bool> {
+        self.is_here()?;
         if matches!(self.kind, Kind::Func { .. }) && s.refusing.load(Relaxed) {
             return Err(Error::Stopped);
         }

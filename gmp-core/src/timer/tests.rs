@@ -22,6 +22,7 @@ fn runtime() -> Box<Shared> {
         idle_thread: i64::MAX,
         keys: &KEYS,
         epoch: 0,
+        idle_thread: 0,
     });
     s.make_procs();
     s
@@ -40,7 +41,7 @@ fn func() -> Timer {
     unsafe { Timer::func(nothing, std::ptr::null_mut(), 0) }.unwrap()
 }
 
-fn refs(timer: &Timer) -> usize {
+fn refs(timer: &Timer) -> u32 {
     timer.record().refs()
 }
 
