@@ -119,7 +119,10 @@
 #define GMP_EFORKED (0 - 4101)
 
 /**
- * Configuration flag: install the (chaining) SIGSEGV reporter for stack overflow. Version 0.1 answers GMP_ENOTSUP.
+ * Configuration flag: a task that runs past its stack is told of on standard error, with its name, the size of the stack and where it was
+ * spawned. For that gmp_start installs a handler of SIGSEGV. It hands every fault on to the handler that was there before, untouched; one that the
+ * host installs later has the first word. The runtime's threads get an alternate signal stack of 64 KiB. gmp_shutdown takes the handler away if no
+ * other has been installed since; else it stays and only hands on. GMP_ENOTSUP where that cannot be done.
  */
 #define GMP_CONFIG_OVERFLOW_HANDLER 1u
 

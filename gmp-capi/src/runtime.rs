@@ -36,7 +36,10 @@ pub struct gmp_config {
 /// See struct gmp_config.
 pub type gmp_config_t = gmp_config;
 
-/// Configuration flag: install the (chaining) SIGSEGV reporter for stack overflow. Version 0.1 answers GMP_ENOTSUP.
+/// Configuration flag: a task that runs past its stack is told of on standard error, with its name, the size of the stack and where it was
+/// spawned. For that gmp_start installs a handler of SIGSEGV. It hands every fault on to the handler that was there before, untouched; one that the
+/// host installs later has the first word. The runtime's threads get an alternate signal stack of 64 KiB. gmp_shutdown takes the handler away if no
+/// other has been installed since; else it stays and only hands on. GMP_ENOTSUP where that cannot be done.
 pub const GMP_CONFIG_OVERFLOW_HANDLER: u32 = 1u32;
 /// Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
 pub const GMP_CONFIG_DEADLOCK_ABORT: u32 = 2u32;
@@ -62,11 +65,11 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
     }
     // SAFETY: the caller's struct.
     let cfg = unsafe { input(cfg) }?;
-    let later = GMP_CONFIG_OVERFLOW_HANDLER | GMP_CONFIG_DEADLOCK_ABORT;
-    if cfg.flags & !later != 0 {
+    let later = GMP_CONFIG_DEADLOCK_ABORT;
+    if cfg.flags & !(later | GMP_CONFIG_OVERFLOW_HANDLER) != 0 {
         return Err(Error::Invalid);
     }
-    if cfg.flags != 0 {
+    if cfg.flags & later != 0 {
         return Err(Error::NotSupported);
     }
     Ok(Config {
@@ -74,6 +77,7 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
         max_threads: cfg.max_threads,
         stack_size: cfg.stack_size,
         sched_seed: cfg.sched_seed,
+        overflow_handler: cfg.flags & GMP_CONFIG_OVERFLOW_HANDLER != 0,
     })
 }
 

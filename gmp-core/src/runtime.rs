@@ -21,7 +21,12 @@ pub struct Config {
     pub stack_size: usize,
     /// 0: normal. Else one processor and seeded choices.
     pub sched_seed: u64,
+    /// Say which task has run past its stack, before the host's own handlers of SIGSEGV have their turn.
+    pub overflow_handler: bool,
 }
+
+/// The monitor runs no foreign code.
+const MONITOR_STACKS: thread::Stacks = thread::Stacks { size: 128 << 10, alternate: 0 };
 
 const MAX_THREADS: i32 = 10_000;
 const IDLE_THREAD_MS: i64 = 30_000;
@@ -43,6 +48,7 @@ impl Config {
             exact_stack: self.stack_size != 0,
             seed: if self.sched_seed != 0 { self.sched_seed } else { crate::sys::clock::now() as u64 },
             idle_thread: idle_thread(),
+            overflow_handler: self.overflow_handler,
             keys,
             epoch,
         })
@@ -79,7 +85,7 @@ impl Runtime {
         s.make_procs();
         s.make_machine(s.lock.lock(), None, false)?;
         let arg = runtime.shared as *mut c_void;
-        let monitor = thread::spawn(c"gmp-monitor", 128 << 10, monitor_thread, arg)?;
+        let monitor = thread::spawn(c"gmp-monitor", MONITOR_STACKS, monitor_thread, arg)?;
         let mut locked = s.lock.lock();
         locked.threads.try_reserve(1).map_err(|_| Error::NoMemory)?;
         locked.threads.push((0, monitor));

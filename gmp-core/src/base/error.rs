@@ -72,6 +72,7 @@ impl From<Errno> for Error {
             libc::ENOMEM => Error::NoMemory,
             libc::EAGAIN => Error::Again,
             libc::EINVAL => Error::Invalid,
+            libc::ENOTSUP => Error::NotSupported,
             other => Error::Os(other),
         }
     }

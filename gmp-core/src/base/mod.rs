@@ -5,6 +5,7 @@ pub mod coarse;
 pub mod counters;
 pub mod error;
 pub mod fence;
+pub mod line;
 pub mod lock;
 pub mod note;
 pub mod rng;

@@ -16,8 +16,8 @@ use super::{peek, GLOBAL, NEVER, REFUSING, RUNNING, STOPPED};
 use crate::base::error::{Error, Result};
 use crate::primitive::{forks, tls, yield_thread, AtomicI32, Ordering::*};
 use crate::runtime::{Config, Runtime};
-use crate::sched::Shared;
-use crate::sys::{clock, futex, process, thread};
+use crate::sched::{overflow, Shared};
+use crate::sys::{clock, fault, futex, process, thread};
 use crate::task::handle::EPOCHS;
 use crate::time::{FOREVER, NOWAIT};
 
@@ -70,6 +70,9 @@ pub fn start(config: &Config) -> Result<()> {
     }
     let epoch = (GLOBAL.starts.load(Relaxed) % EPOCHS as u32) as u8;
     let runtime = Runtime::start(config, &GLOBAL.keys, epoch)?;
+    if config.overflow_handler {
+        fault::install(overflow::report)?;
+    }
     GLOBAL.starts.fetch_add(1, Relaxed);
     GLOBAL.forked.fetch_and(!(1 << epoch), Relaxed);
     GLOBAL.shared.store(runtime.shared() as *const Shared as *mut Shared, SeqCst);
@@ -117,11 +120,23 @@ pub fn shutdown(deadline: i64) -> Result<()> {
     }
     // Not under the lock: the machines' last hooks may wait for what a forking thread holds.
     drop(running);
+    let told = runtime.shared().settings.overflow_handler;
     drop(runtime);
+    if told {
+        end_telling();
+    }
     GLOBAL.ending.fetch_sub(1, Release);
     futex::wake(&GLOBAL.ending, i32::MAX);
     // Of another one that was stopped before this one was started.
     wait_ended(FOREVER)
+}
+
+/// Nobody tells of stack overflows any more, unless somebody has started another runtime meanwhile that does.
+fn end_telling() {
+    let running = GLOBAL.change.lock();
+    if !running.as_ref().is_some_and(|runtime| runtime.shared().settings.overflow_handler) {
+        fault::remove();
+    }
 }
 
 /// Waits until the threads of all that was stopped have ended.

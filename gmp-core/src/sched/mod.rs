@@ -19,6 +19,7 @@ pub mod idle;
 pub mod in_place;
 pub mod inbox;
 pub mod monitor;
+pub mod overflow;
 pub mod park;
 pub mod pool;
 pub mod procs;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub seed: u64,
     /// How long a surplus machine sleeps before it ends, in nanoseconds.
     pub idle_thread: i64,
+    /// Stack overflows are told of (`overflow.rs`).
+    pub overflow_handler: bool,
     /// The process's keys of task-local values.
     pub keys: &'static crate::task::local::Keys,
     /// Numbers this start among all of the process (see `task/handle.rs`).

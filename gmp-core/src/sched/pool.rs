@@ -137,7 +137,7 @@ impl Shared {
         m.thread.set(number);
         drop(locked);
         let name = CString::new(format!("gmp-m{}", m.index)).expect("no zero byte");
-        let thread = thread::spawn(&name, MACHINE_STACK, machine_thread, m as *const Machine as *mut c_void);
+        let thread = thread::spawn(&name, self.machine_stacks(), machine_thread, m as *const Machine as *mut c_void);
         let mut locked = self.lock.lock();
         match thread {
             Ok(thread) => {
@@ -154,6 +154,11 @@ impl Shared {
                 Err(self.unserved(&mut locked, p, searching, errno.into()))
             }
         }
+    }
+
+    fn machine_stacks(&self) -> thread::Stacks {
+        let alternate = if self.settings.overflow_handler { super::overflow::ALTERNATE_STACK } else { 0 };
+        thread::Stacks { size: MACHINE_STACK, alternate }
     }
 
     /// No machine could be had for `p`: its work waits in the global queue, and the monitor tries again.

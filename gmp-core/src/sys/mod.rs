@@ -16,13 +16,15 @@
 //! | [`futex::wait`] | sleep while a word has a value, until woken or an absolute time of `clock` | |
 //! | [`futex::wake`] | wake up to n sleepers of an address | none: the word may be gone |
 //! | [`membarrier::register`], [`membarrier::heavy`] | a full fence on every running thread of the process | `heavy` after `register` said true |
-//! | [`thread::spawn`], `join` | threads with a name and a stack size; the signal mask is the spawner's | each thread is joined once |
+//! | [`thread::spawn`], `join` | threads with a name, a stack size and if wanted an alternate stack for signals; the signal mask is the spawner's | each thread is joined once |
 //! | [`thread::current_tid`], [`thread::errno_location`], [`thread::times_slept`] | of the calling thread | |
 //! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
 //! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
 //! | [`process::id`], [`process::at_fork`], [`process::exit`] | this process; handlers of its forks; its end | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
+//! | [`fault::install`], `remove` | have memory faults looked at, and hand them on to who was there before | one call at a time |
+//! | [`fault::say`], [`fault::module_of`] | write to standard error; which loaded object an address is in; both from a signal handler | |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
 //! | [`symbol::find`] | which function of which object lies at an address | |
 //! | [`output::write_all`] | write all of some bytes to a descriptor | |
@@ -33,12 +35,12 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, futex, mem, membarrier, observe, output, process, symbol, thread};
+pub use self::linux::{clock, cpu, fault, futex, mem, membarrier, observe, output, process, symbol, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
-pub use self::unsupported::{clock, cpu, futex, mem, membarrier, observe, output, process, symbol, thread};
+pub use self::unsupported::{clock, cpu, fault, futex, mem, membarrier, observe, output, process, symbol, thread};
 
 /// An error number of the operating system (always positive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

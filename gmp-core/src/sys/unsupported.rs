@@ -18,6 +18,54 @@ pub mod clock {
     }
 }
 
+pub mod fault {
+    use super::{Errno, NO};
+
+    /// What happened where.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Fault {
+        /// The address that was accessed.
+        pub address: usize,
+        /// The stack pointer then.
+        pub sp: usize,
+        /// The instruction.
+        pub pc: usize,
+    }
+
+    /// Looks at a fault.
+    pub type Reporter = fn(&Fault) -> bool;
+
+    /// A loaded object and a place in it.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Module {
+        /// The place.
+        pub offset: usize,
+    }
+
+    impl Module {
+        /// None that is known.
+        pub fn name(&self) -> &[u8] {
+            &[]
+        }
+    }
+
+    /// Refused.
+    pub fn install(_: Reporter) -> Result<(), Errno> {
+        Err(NO)
+    }
+
+    /// Nothing was installed.
+    pub fn remove() {}
+
+    /// Says nothing.
+    pub fn say(_: &[u8]) {}
+
+    /// None that is known.
+    pub fn module_of(_: usize) -> Option<Module> {
+        None
+    }
+}
+
 pub mod futex {
     use crate::primitive::{yield_thread, AtomicU32, Ordering};
 
@@ -85,6 +133,15 @@ pub mod thread {
     use super::{Errno, NO};
     use std::ffi::{c_void, CStr};
 
+    /// What a thread shall have for stacks, in bytes.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Stacks {
+        /// At least this much.
+        pub size: usize,
+        /// For signal handlers; 0: none.
+        pub alternate: usize,
+    }
+
     /// What a new thread runs.
     pub type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
 
@@ -93,7 +150,7 @@ pub mod thread {
     pub enum Thread {}
 
     /// Refused.
-    pub fn spawn(_: &CStr, _: usize, _: Entry, _: *mut c_void) -> Result<Thread, Errno> {
+    pub fn spawn(_: &CStr, _: Stacks, _: Entry, _: *mut c_void) -> Result<Thread, Errno> {
         Err(NO)
     }
 

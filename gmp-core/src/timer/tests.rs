@@ -13,6 +13,7 @@ const HOUR: i64 = 3_600_000_000_000;
 
 fn runtime() -> Box<Shared> {
     let s = Shared::new(Settings {
+        overflow_handler: false,
         max_procs: 2,
         follow_procs: false,
         max_threads: 10,

@@ -161,7 +161,9 @@ mod tests {
         // SAFETY: nothing is being thrown in this thread, and the two words are its own.
         assert_eq!(unsafe { *here }, [0, 0]);
         let mut there = 0usize;
-        thread::spawn(c"cxx", 0, ask, &mut there as *mut usize as *mut c_void).unwrap().join();
+        thread::spawn(c"cxx", thread::Stacks { size: 0, alternate: 0 }, ask, &mut there as *mut usize as *mut c_void)
+            .unwrap()
+            .join();
         assert!(there != 0 && there != here as usize);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod fault;
 pub mod futex;
 pub mod mem;
 pub mod membarrier;
@@ -15,3 +16,4 @@ mod cgroup;
 mod cxx;
 mod errno;
 mod file;
+mod module;

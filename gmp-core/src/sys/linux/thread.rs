@@ -25,7 +25,17 @@ pub struct Thread {
     stack: Mapping,
 }
 
-/// A thread's stack with its guard at the low end.
+/// What a thread shall have for stacks, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stacks {
+    /// At least this much; static TLS and what the C library needs come on top.
+    pub size: usize,
+    /// For signal handlers that ask for a stack of their own (SA_ONSTACK), at least this much and what the kernel needs; 0: none.
+    pub alternate: usize,
+}
+
+/// A thread's stacks, each with its guard at the low end: guard, alternate stack, guard, stack; the first two only if there is one. It lasts
+/// as long as the thread, however that ends.
 #[derive(Clone, Copy)]
 struct Mapping {
     low: NonNull<u8>,
@@ -45,12 +55,13 @@ struct Start {
     entry: Entry,
     arg: *mut c_void,
     name: [u8; NAME_LEN],
+    alternate: libc::stack_t,
 }
 
-/// Starts a thread with at least `stack_size` bytes of stack for `entry` (static TLS and what the C library
-/// needs come on top). The thread names itself; names are cut at 15 bytes.
-pub fn spawn(name: &CStr, stack_size: usize, entry: Entry, arg: *mut c_void) -> Result<Thread, Errno> {
-    let mut start = Start { entry, arg, name: [0; NAME_LEN] };
+/// Starts a thread for `entry`. The thread names itself; names are cut at 15 bytes.
+pub fn spawn(name: &CStr, stacks: Stacks, entry: Entry, arg: *mut c_void) -> Result<Thread, Errno> {
+    let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let mut start = Start { entry, arg, name: [0; NAME_LEN], alternate: none };
     for (to, from) in start.name.iter_mut().take(NAME_LEN - 1).zip(name.to_bytes()) {
         *to = *from;
     }
@@ -62,7 +73,7 @@ pub fn spawn(name: &CStr, stack_size: usize, entry: Entry, arg: *mut c_void) -> 
             return Err(Errno(libc::ENOMEM));
         }
         block.write(start);
-        let result = errno::keep(|| create(stack_size, block));
+        let result = errno::keep(|| create(stacks, block));
         if result.is_err() {
             dealloc(block as *mut u8, Layout::new::<Start>());
         }
@@ -72,14 +83,19 @@ pub fn spawn(name: &CStr, stack_size: usize, entry: Entry, arg: *mut c_void) -> 
 
 /// # Safety
 /// `start` must be valid, and is the new thread's if there is one.
-unsafe fn create(stack_size: usize, start: *mut Start) -> Result<Thread, Errno> {
+unsafe fn create(stacks: Stacks, start: *mut Start) -> Result<Thread, Errno> {
     // SAFETY: the attributes are initialised before use and destroyed once; `main` takes over `start`.
     unsafe {
         let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
         check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
-        let size = round_up(stack_size.saturating_add(minimum(attributes.as_ptr())), mem::page_size());
-        let result = map_stack(size).and_then(|stack| {
+        let size = round_up(stacks.size.saturating_add(minimum(attributes.as_ptr())), mem::page_size());
+        let alternate = alternate_size(stacks.alternate);
+        let result = map_stack(size, alternate).and_then(|stack| {
             let mut id = std::mem::MaybeUninit::uninit();
+            if alternate > 0 {
+                let ss_sp = stack.low.as_ptr().add(mem::page_size()) as *mut c_void;
+                (*start).alternate = libc::stack_t { ss_sp, ss_flags: 0, ss_size: alternate };
+            }
             let usable = stack.low.as_ptr().add(stack.len - size) as *mut c_void;
             check(libc::pthread_attr_setstack(attributes.as_mut_ptr(), usable, size))
                 .and_then(|()| {
@@ -93,27 +109,69 @@ unsafe fn create(stack_size: usize, start: *mut Start) -> Result<Thread, Errno> 
     }
 }
 
-/// A stack of `size` bytes above a guard.
-fn map_stack(size: usize) -> Result<Mapping, Errno> {
+/// How large the alternate stack is: whole pages, with what the kernel's own frame takes on top.
+fn alternate_size(wanted: usize) -> usize {
+    if wanted == 0 {
+        return 0;
+    }
+    // SAFETY: asks; 0 where the kernel does not say.
+    let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    round_up(wanted.saturating_add(frame), mem::page_size())
+}
+
+/// A stack of `size` bytes above a guard, and below both an alternate one of `alternate` bytes with its guard.
+fn map_stack(size: usize, alternate: usize) -> Result<Mapping, Errno> {
     let guard = mem::page_size();
-    let len = size.checked_add(guard).ok_or(Errno(libc::ENOMEM))?;
+    let below = if alternate > 0 { guard + alternate } else { 0 };
+    let len = size.checked_add(guard + below).ok_or(Errno(libc::ENOMEM))?;
     let low = mem::reserve(len, guard)?;
     mem::no_huge(low, len);
-    // SAFETY: the lowest page of our own fresh mapping; on failure nobody has seen the mapping.
-    unsafe { mem::guard_protect(low, guard).inspect_err(|_| mem::release(low, len))? };
+    let protect = || {
+        // SAFETY: pages of our own fresh mapping.
+        unsafe {
+            mem::guard_protect(low, guard)?;
+            if alternate > 0 {
+                mem::guard_protect(low.add(below), guard)?;
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: on failure nobody has seen the mapping.
+    protect().inspect_err(|_| unsafe { mem::release(low, len) })?;
     Ok(Mapping { low, len })
 }
 
 extern "C" fn main(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` wrote a `Start` there and left it to this thread. prctl reads NAME_LEN bytes at most.
-    let Start { entry, arg, .. } = unsafe {
+    let Start { entry, arg, alternate, .. } = unsafe {
         let start = start as *mut Start;
         let taken = start.read();
         dealloc(start as *mut u8, Layout::new::<Start>());
         errno::keep(|| libc::prctl(libc::PR_SET_NAME, taken.name.as_ptr()));
         taken
     };
-    entry(arg)
+    let ours = use_alternate(&alternate);
+    let result = entry(arg);
+    if ours {
+        let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // SAFETY: no handler runs on it: this is the thread's own stack.
+        errno::keep(|| unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) });
+    }
+    result
+}
+
+/// Makes `alternate` the calling thread's, unless it has one already (a sanitizer's, say). True if it is in use.
+fn use_alternate(alternate: &libc::stack_t) -> bool {
+    if alternate.ss_size == 0 {
+        return false;
+    }
+    let mut there = std::mem::MaybeUninit::uninit();
+    // SAFETY: `there` is written by the first call; the stack is the thread's own for its life.
+    errno::keep(|| unsafe {
+        libc::sigaltstack(std::ptr::null(), there.as_mut_ptr()) == 0
+            && there.assume_init_ref().ss_flags & libc::SS_DISABLE != 0
+            && libc::sigaltstack(alternate, std::ptr::null_mut()) == 0
+    })
 }
 
 /// The stack that the C library takes for itself: static TLS above all, which a host's libraries can make big.
@@ -186,6 +244,49 @@ pub fn errno_location() -> *mut i32 {
 mod tests {
     use super::*;
 
+    fn plain(size: usize) -> Stacks {
+        Stacks { size, alternate: 0 }
+    }
+
+    extern "C" fn alternate(arg: *mut c_void) -> *mut c_void {
+        // SAFETY: asks for the thread's alternate stack; the spawner joins before it reads.
+        unsafe { libc::sigaltstack(std::ptr::null(), arg as *mut libc::stack_t) };
+        std::ptr::null_mut()
+    }
+
+    #[test]
+    fn a_thread_has_an_alternate_stack_if_it_shall() {
+        for size in [0, 1, 65536] {
+            // SAFETY: all zero is a `stack_t`.
+            let mut seen: libc::stack_t = unsafe { std::mem::zeroed() };
+            let stacks = Stacks { size: 0, alternate: size };
+            spawn(c"alternate", stacks, alternate, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            assert_eq!(seen.ss_flags & libc::SS_DISABLE != 0, size == 0);
+            assert!(seen.ss_size >= size);
+        }
+    }
+
+    #[test]
+    fn an_alternate_stack_that_a_thread_has_is_kept() {
+        extern "C" fn twice(_: *mut c_void) -> *mut c_void {
+            static FIRST: [u8; 65536] = [0; 65536];
+            let mut other = libc::stack_t { ss_sp: FIRST.as_ptr() as *mut c_void, ss_flags: 0, ss_size: FIRST.len() };
+            assert!(use_alternate(&other));
+            other.ss_sp = std::ptr::dangling_mut();
+            assert!(!use_alternate(&other));
+            // SAFETY: all zero is a `stack_t`, which is written; nothing runs on the stack.
+            unsafe {
+                let mut now: libc::stack_t = std::mem::zeroed();
+                libc::sigaltstack(std::ptr::null(), &mut now);
+                assert_eq!(now.ss_sp as usize, FIRST.as_ptr() as usize);
+                other.ss_flags = libc::SS_DISABLE;
+                libc::sigaltstack(&other, std::ptr::null_mut());
+            }
+            std::ptr::null_mut()
+        }
+        spawn(c"twice", plain(0), twice, std::ptr::null_mut()).unwrap().join();
+    }
+
     extern "C" fn report(arg: *mut c_void) -> *mut c_void {
         // SAFETY: the spawner joins this thread before it looks at the array again.
         let out = unsafe { &mut *(arg as *mut (i32, [u8; 16], usize)) };
@@ -208,7 +309,7 @@ mod tests {
     fn a_thread_has_its_name_cut_its_own_id_and_at_least_the_stack_asked_for() {
         for size in [0, 10_000, 300_000] {
             let mut out = (0, [0u8; 16], 0usize);
-            spawn(c"gmp-test-name-too-long", size, report, &mut out as *mut _ as *mut c_void).unwrap().join();
+            spawn(c"gmp-test-name-too-long", plain(size), report, &mut out as *mut _ as *mut c_void).unwrap().join();
             assert_ne!(out.0, current_tid());
             assert_eq!(&out.1, b"gmp-test-name-t\0");
             assert!(out.2 >= size, "{} < {size}", out.2);
@@ -221,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_cannot_be_had_is_an_error() {
-        let errno = spawn(c"big", usize::MAX / 2, nothing, std::ptr::null_mut()).err().unwrap();
+        let errno = spawn(c"big", plain(usize::MAX / 2), nothing, std::ptr::null_mut()).err().unwrap();
         assert!([libc::EAGAIN, libc::ENOMEM, libc::EINVAL].contains(&errno.0), "{errno}");
     }
 
@@ -239,7 +340,7 @@ mod tests {
             libc::sigemptyset(&mut set);
             libc::sigaddset(&mut set, libc::SIGUSR2);
             libc::pthread_sigmask(libc::SIG_SETMASK, &set, &mut old);
-            spawn(c"mask", 0, mask, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            spawn(c"mask", plain(0), mask, &mut seen as *mut _ as *mut c_void).unwrap().join();
             libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut());
             assert_eq!(libc::sigismember(&seen, libc::SIGUSR2), 1);
             assert_eq!(libc::sigismember(&seen, libc::SIGUSR1), 0);
