@@ -6,6 +6,7 @@
 use crate::base::error::{Error, Result};
 use crate::context::{member, Context};
 use crate::primitive::Ordering::Relaxed;
+use crate::sched::wait::is_cancelled;
 use crate::sched::{enter, entry, park, spawn::Spawn, Inside, Shared};
 use crate::stack::Class;
 use crate::task::class::TaskClass;
@@ -245,8 +246,19 @@ pub fn checkpoint() -> Result<()> {
     if m.is_null() {
         return Ok(());
     }
-    // SAFETY: this thread's machine.
-    if unsafe { (*m).owner.requested() } != 0 && enter::enter().is_some() {
+    // SAFETY: this thread's machine, and its current task, which is the caller.
+    let (asked, me) = unsafe { ((*m).owner.requested(), &*(*m).current.get()) };
+    if asked == 0 && !is_cancelled(me) {
+        return Ok(());
+    }
+    checkpoint_slow()
+}
+
+/// Out of line, so that the way through has no frame and reads the thread's word once.
+#[cold]
+#[inline(never)]
+fn checkpoint_slow() -> Result<()> {
+    if enter::enter().is_some() {
         // The slow way of `enter` has done what is requested.
         crate::join::exit_current();
     }
