@@ -15,7 +15,6 @@ from rows import Row
 from shell import Missing, run
 
 OURS = "gmp"
-WATCH = (sys.executable, str(HERE / "watch.py"))
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def turn_of(plan: Plan, row: Row, procs: int, round_: int, programs: dict[str, l
         if (row.name, procs, name) in results.skipped:
             continue
         n = row.size_for(name, plan.sizes[row.name])
-        program = [*(WATCH if row.watched else ()), *programs[name]]
+        program = [*((sys.executable, str(HERE / row.watcher)) if row.watcher else ()), *programs[name]]
         words = [*program, "--procs", str(procs), "--n", str(n), "--reps", str(row.reps)]
         try:
             text = run(words, limit=plan.limit)

@@ -16,6 +16,8 @@ CC = os.environ.get("CC", "cc")
 CXX = os.environ.get("CXX", "c++")
 C_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "blocking", "blocking_storm",
           "ping_pong", "skynet", "mpmc", "select", "mutex", "timers", "idle")
+GO_ROWS = (*C_ROWS, "undeclared_storm", "hog", "quiet")
+OUR_ROWS = (*GO_ROWS, "unannounced", "checkpoint", "entry")
 MAY_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "ping_pong", "skynet", "mutex", "timers", "idle")
 BOOST_ROWS = (*MAY_ROWS, "mpmc")
 PTHREAD_ROWS = ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm", "ping_pong", "mpmc", "mutex", "idle")
@@ -64,6 +66,20 @@ class GmpC(Peer):
         words = [CC, "-std=gnu11", "-O2", "-Wall", f"-I{INCLUDE}", f"-I{HERE / 'c'}"]
         link = [str(library), f"-Wl,-rpath,{library.parent}"]
         return compile_one(words, HERE / "c" / f"{row}.c", BUILD / "gmp" / row, frames, link)
+
+
+class Bare(GmpC):
+    """Ours once more, from a build whose enter and exit do nothing: what they cost is the difference."""
+
+    def command(self, row: str) -> list[str]:
+        (program,) = super().command(row)
+        target = BUILD / "bare"
+        library = target / "release" / SONAME
+        if stale(library, [*(ROOT / "gmp-core" / "src").rglob("*.rs"), *(ROOT / "gmp-capi" / "src").rglob("*.rs")]):
+            words = ["cargo", "build", "--quiet", "--release", "--package", "gmp-capi", "--target-dir", str(target)]
+            run(words, cwd=ROOT, env={"RUSTFLAGS": "--cfg bench_bare_owner"}, limit=1800)
+            run(["sh", str(ROOT / "scripts" / "link-so.sh"), str(target / "release")])
+        return ["env", "BENCH_PEER=bare", f"LD_LIBRARY_PATH={library.parent}", program]
 
 
 class Pthread(Peer):
@@ -163,8 +179,9 @@ class Python(Peer):
 
 
 PEERS: tuple[Peer, ...] = (
-    GmpC("gmp", C_ROWS),
-    Go("go", C_ROWS),
+    GmpC("gmp", OUR_ROWS),
+    Bare("bare", ("entry",)),
+    Go("go", GO_ROWS),
     Rust("tokio", C_ROWS),
     Rust("may", MAY_ROWS),
     Boost("boost", BOOST_ROWS),

@@ -47,7 +47,7 @@ def verdict(target: Target, lines: list[Line]) -> str:
         peer = next((line for line in lines if line.peer == target.against), None)
         if peer is None or peer.ratio is None:
             return f"target {target}: {target.against} did not run"
-        value = peer.ratio
+        value = ours.least - peer.least if target.more else peer.ratio
     return f"target {target}: {number(value)}, {'reached' if value <= target.limit else 'not reached'}"
 
 

@@ -26,7 +26,7 @@ class Row:
     sizes: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     procs: tuple[int, ...] | None = None  # None: those the command line names
-    watched: bool = False  # its programs run under watch.py, which adds a figure
+    watcher: str | None = None  # its programs run under this script, which adds a figure
 
     def size_for(self, peer: str, size: int) -> int:
         return min(size, self.sizes.get(peer, size))
@@ -34,6 +34,8 @@ class Row:
 
 STACKLESS = "its tasks have no stack, their memory is not like for like"
 MAPPINGS = "two memory mappings a live coroutine: about 30,000 fit under vm.max_map_count"
+ITS_WORKER = "who blocks, blocks its worker thread"
+FOR_EVER = "what computes keeps its worker thread: the new task never runs"
 NO_BOUND = "its channels have no bound: a sender never waits"
 PARKED = (
     Metric("resident", "bytes resident per parked task"),
@@ -60,6 +62,27 @@ ROWS = (
     Row("blocking_storm", "n tasks at once, each blocked 10 ms in nanosleep", 1000, 1000, 3,
         (Metric("total", "until all have ended", scales=True),),
         left_out={"may": "cannot hand its thread over", "boost": "cannot hand its thread over"}),
+    Row("undeclared_storm", "the same, without saying so", 1000, 1000, 3,
+        (Metric("total", "until all have ended", scales=True),),
+        left_out={"tokio": ITS_WORKER, "may": ITS_WORKER, "boost": ITS_WORKER,
+                  "pthread": "as in blocking_storm: threads have nothing to declare"}),
+    Row("unannounced", "one task blocks 50 ms at a time without saying so, n times; others yield and sleep", 60, 12, 1,
+        tuple(Metric(f"{what}_{share}", f"{text}, {share}")
+              for what, text in (("gap", "longest time without the yielding task, each time that the other blocked"),
+                                 ("late", "lateness of a sleep of 1 ms"))
+              for share in ("p50", "p99", "worst")),
+        left_out={"go": "its system calls are always announced", "tokio": ITS_WORKER, "may": ITS_WORKER,
+                  "boost": ITS_WORKER, "pthread": "the kernel runs another thread, as ever"}, procs=(1,)),
+    Row("hog", "P tasks compute without a call, n times: delay of a new task", 50, 10, 2,
+        (Metric("mean", "of a task that a timer makes at any time, mean"),
+         Metric("worst", "the same, worst of one process", scales=True),
+         Metric("fresh_mean", "of a task made as the last one begins, mean"),
+         Metric("fresh_worst", "the same, worst of one process", scales=True)),
+        left_out={"tokio": FOR_EVER, "may": FOR_EVER, "boost": FOR_EVER, "pthread": "the kernel's slices, not a library's"}),
+    Row("checkpoint", "ask whether others wait, n times; none does", 50_000_000, 5_000_000, 3,
+        (Metric("checkpoint", "per call"),), procs=(1,)),
+    Row("entry", "a call that enters the runtime and has nothing to do there", 50_000_000, 5_000_000, 3,
+        (Metric("call", "per call"),), procs=(1,)),
     Row("ping_pong", "two tasks, two unbuffered channels, n messages each way", 1_000_000, 100_000, 3,
         (Metric("message", "per message"),), sizes={"pthread": 20_000}),
     Row("skynet", "a tree of tasks with n leaves, ten below each node, sums sent up unbuffered channels",
@@ -82,7 +105,10 @@ ROWS = (
         sizes={"may": 20_000}, left_out={"pthread": "a thread per sleeper: a hundred thousand threads"}),
     Row("idle", "n tasks sleep 200 ms again and again, in step", 100, 100, 1,
         (Metric("cpu", "CPU time a second", scales=True),
-         Metric("between", "CPU time a second while all sleep", scales=True)), watched=True),
+         Metric("between", "CPU time a second while all sleep", scales=True)), watcher="watch.py"),
+    Row("quiet", "n tasks are parked, and nothing happens", 100, 100, 1,
+        (Metric("wakeups", "times a second that a thread woke"),), watcher="wakeups.py",
+        left_out={"tokio": "not asked", "may": "not asked", "boost": "not asked", "pthread": "threads that sleep"}),
     Row("py_yield", "two Python tasks yield to each other", 200_000, 20_000, 3, (Metric("yield", "per yield"),),
         sizes={"threads": 5_000}, procs=(1,)),
     Row("py_spawn_join", "spawn one Python task, join it, n times", 50_000, 5_000, 3, (Metric("task", "per task"),),

@@ -69,6 +69,8 @@ static inline int64_t bench_longest_sleep(long n) {
 /* The row `idle`: how long each task sleeps, and how many of these sleeps are looked at. */
 #define BENCH_PERIOD 200000000L
 #define BENCH_PERIODS 8
+/* The row `quiet`: for how many seconds the process does nothing. */
+#define BENCH_QUIET 8
 
 static inline long bench_resident(void) {
   long pages = 0;

@@ -19,20 +19,23 @@ var (
 )
 
 var rows = map[string]func(){
-	"yield":          yield,
-	"spawn_wait":     spawnWait,
-	"spawn_join":     spawnJoin,
-	"fib":            fibRow,
-	"parked":         parked,
-	"blocking":       blocking,
-	"blocking_storm": blockingStorm,
-	"ping_pong":      pingPong,
-	"skynet":         skynetRow,
-	"mpmc":           mpmc,
-	"select":         choice,
-	"mutex":          mutex,
-	"timers":         timers,
-	"idle":           idle,
+	"yield":            yield,
+	"spawn_wait":       spawnWait,
+	"spawn_join":       spawnJoin,
+	"fib":              fibRow,
+	"parked":           parked,
+	"blocking":         blocking,
+	"blocking_storm":   func() { storm("blocking_storm") },
+	"undeclared_storm": func() { storm("undeclared_storm") },
+	"hog":              hog,
+	"ping_pong":        pingPong,
+	"skynet":           skynetRow,
+	"mpmc":             mpmc,
+	"select":           choice,
+	"mutex":            mutex,
+	"timers":           timers,
+	"idle":             idle,
+	"quiet":            quiet,
 }
 
 // size gives the work of a repetition; -1 is the warm-up, a tenth of it.

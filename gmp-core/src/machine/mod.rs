@@ -7,6 +7,7 @@
 //! lock, and its machine reads it only while inside.
 //! Records are never freed while the runtime lives, so the monitor may read a machine that has gone to sleep.
 
+#[cfg_attr(bench_bare_owner, path = "owner_bare.rs")]
 pub mod owner;
 #[cfg(test)]
 mod owner_stress;
