@@ -23,7 +23,7 @@ use crate::sys::observe::{self, Doing};
 /// Asleep for so long: retaken.
 const BLOCKED: i64 = 100_000;
 /// The same where it has happened often.
-const SOON: i64 = 20_000;
+const SOON: i64 = 0;
 /// Computing for so long: retaken (§10).
 pub const SLICE: i64 = 10_000_000;
 /// A machine that computes is looked at again after [`BLOCKED`], twice that, and so on up to this.
