@@ -236,7 +236,8 @@ struct gmp_config {
    */
   int32_t max_procs;
   /**
-   * Most threads. 0: 10000. At the cap work queues; the process is never killed.
+   * Most threads. 0: 10000. At the cap work queues; the process is never killed. A thread that is left over (more than
+   * one for each processor) ends after 30 s without work, or the milliseconds in the environment's GMP_IDLE_THREAD_MS.
    */
   int32_t max_threads;
   /**
@@ -1082,8 +1083,8 @@ void *gmp_local_get(gmp_key_t key);
  * with another machine. Costs a few nanoseconds.
  *
  * Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
- * parks the task ends the section. Code that blocks or spins without them keeps its
- * processor for now (only other processors go on); taking it from such code is to come.
+ * parks the task ends the section. Code that blocks without them loses its processor too, if others wait for one: about
+ * 0.1 ms after it fell asleep in the kernel, or after 10 ms if it computes. The sections only make it sooner.
  *
  * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
  * @context any thread or task  @blocks never

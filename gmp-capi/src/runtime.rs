@@ -23,7 +23,8 @@ pub struct gmp_config {
     /// Processors: how many tasks run at the same time. 0: the environment's GMP_MAXPROCS, else the CPUs allowed by
     /// affinity and cgroup quota, followed while running.
     pub max_procs: i32,
-    /// Most threads. 0: 10000. At the cap work queues; the process is never killed.
+    /// Most threads. 0: 10000. At the cap work queues; the process is never killed. A thread that is left over (more than
+    /// one for each processor) ends after 30 s without work, or the milliseconds in the environment's GMP_IDLE_THREAD_MS.
     pub max_threads: i32,
     /// Bytes of stack that a task may use, rounded up to a size class. 0: 192 KiB.
     pub stack_size: usize,
