@@ -132,7 +132,8 @@
 #define GMP_CONFIG_DEADLOCK_ABORT 2u
 
 /**
- * Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
+ * Spawn flag: once started, the task always resumes on the same thread, for code that keeps what belongs to a thread. Other tasks
+ * may share it; while one of them keeps it (in foreign code, or by gmp_lock_thread), the sticky task waits for the thread.
  */
 #define GMP_SPAWN_STICKY 1u
 
@@ -922,8 +923,12 @@ int gmp_spawn_opts_init(gmp_spawn_opts_t *opts, size_t struct_size);
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
+<<<<<<< HEAD
  *          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM,
  *          GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
+=======
+ *          struct_size is foolish. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
+>>>>>>> 3cdaae3 (sched: a task locks itself to its thread; sticky tasks)
  * @since   0.1
  */
 int gmp_spawn(gmp_task_fn_t fn,
@@ -1043,6 +1048,34 @@ int gmp_exit(void);
  * @since   0.1
  */
 int gmp_defer(gmp_fn_t fn, void *arg);
+
+/**
+ * Locks the calling task to the thread that it runs on: until it has unlocked as often, it runs on that thread only, and no other
+ * task does. Waits, yields and blocking sections come back on the thread; while the task waits, the thread sleeps and its
+ * processor runs others elsewhere, so that each wait costs two changes of threads. Tasks that it starts are not locked.
+ *
+ * A task that ends locked ends the thread, with the destructors of its thread-specific data; another takes its place. A locked
+ * thread counts for max_threads; when every machine is locked, one more is made beyond it. Where sticky tasks live on the
+ * thread, the task moves to another one first, before this returns; if it is sticky itself, or has a class, they wait for it and
+ * keep the thread after its end. Tasks of a GMP_CLASS_EXCLUSIVE class, which stay on one thread anyway, share it all the same.
+ *
+ * @return  How often the task is locked now (at least 1), or a code.
+ * @context task  @blocks the task, while it moves to another thread
+ * @errors  GMP_EPERM: outside a task. GMP_ENOMEM. GMP_EAGAIN: sticky tasks live on the thread, and no other can be had.
+ *          GMP_EMISUSE: locked INT_MAX times. Nothing changed then.
+ * @since   0.1
+ */
+int gmp_lock_thread(void);
+
+/**
+ * Takes one gmp_lock_thread back.
+ *
+ * @return  How often the task is still locked, or a code.
+ * @context task  @blocks never
+ * @errors  GMP_EPERM: outside a task. GMP_EMISUSE: it is not locked; nothing changed.
+ * @since   0.1
+ */
+int gmp_unlock_thread(void);
 
 /**
  * Makes a key. Every task and thread has NULL under it.

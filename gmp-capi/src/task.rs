@@ -11,7 +11,7 @@ use gmp_core::sched::spawn::Spawn;
 use gmp_core::stack::Class;
 use gmp_core::task::{TaskFn, FLAG_BLOCKING};
 use gmp_core::task_api::{self, Options};
-use gmp_core::{context_api, global, time, Error, Result};
+use gmp_core::{context_api, global, thread_lock, time, Error, Result};
 use std::ffi::{c_char, c_int, c_void};
 
 /// A function without result: the body of a task that nobody asks, a deferred call.
@@ -58,7 +58,8 @@ pub struct gmp_spawn_opts {
 /// See struct gmp_spawn_opts.
 pub type gmp_spawn_opts_t = gmp_spawn_opts;
 
-/// Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
+/// Spawn flag: once started, the task always resumes on the same thread, for code that keeps what belongs to a thread. Other tasks
+/// may share it; while one of them keeps it (in foreign code, or by gmp_lock_thread), the sticky task waits for the thread.
 pub const GMP_SPAWN_STICKY: u32 = 1u32;
 /// Spawn flag, a hint: the task is expected to block in the kernel, and never delays its neighbours.
 pub const GMP_SPAWN_BLOCKING: u32 = 2u32;
@@ -119,8 +120,8 @@ pub unsafe extern "C" fn gmp_spawn_opts_init(opts: *mut gmp_spawn_opts_t, struct
 /// @return          GMP_OK or a code.
 /// @context any thread or task  @blocks never
 /// @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
-///          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM,
-///          GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
+///          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+///          gmp_go. Nothing was started then.
 /// @since   0.1
 #[no_mangle]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
@@ -189,9 +190,6 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
     };
     // SAFETY: the caller's class, or null.
     let class = unsafe { task_class::table(opts.task_class) }?;
-    if opts.flags & GMP_SPAWN_STICKY != 0 {
-        return Err(Error::NotSupported);
-    }
     let name: &[u8] = if opts.name.is_null() {
         &[]
     } else {
@@ -201,7 +199,8 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
     let flags = if opts.flags & GMP_SPAWN_BLOCKING != 0 { FLAG_BLOCKING } else { 0 };
     // SAFETY: the caller's context, or null.
     let context = unsafe { ctx(opts.ctx) };
-    Ok(Options { name, stack, flags, class, class_data: opts.class_data, context })
+    let sticky = opts.flags & GMP_SPAWN_STICKY != 0;
+    Ok(Options { name, stack, flags, sticky, class, class_data: opts.class_data, context })
 }
 
 /// Waits for a task's end and takes its result. A task that has not started may run right here, on the joiner's stack.
@@ -336,4 +335,38 @@ pub unsafe extern "C-unwind" fn gmp_exit() -> c_int {
 pub unsafe extern "C" fn gmp_defer(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
     let Some(f) = r#fn else { return GMP_EINVAL };
     code(task_api::defer(f, arg))
+}
+
+/// Locks the calling task to the thread that it runs on: until it has unlocked as often, it runs on that thread only, and no other
+/// task does. Waits, yields and blocking sections come back on the thread; while the task waits, the thread sleeps and its
+/// processor runs others elsewhere, so that each wait costs two changes of threads. Tasks that it starts are not locked.
+///
+/// A task that ends locked ends the thread, with the destructors of its thread-specific data; another takes its place. A locked
+/// thread counts for max_threads; when every machine is locked, one more is made beyond it. Where sticky tasks live on the
+/// thread, the task moves to another one first, before this returns; if it is sticky itself, or has a class, they wait for it and
+/// keep the thread after its end. Tasks of a GMP_CLASS_EXCLUSIVE class, which stay on one thread anyway, share it all the same.
+///
+/// @return  How often the task is locked now (at least 1), or a code.
+/// @context task  @blocks the task, while it moves to another thread
+/// @errors  GMP_EPERM: outside a task. GMP_ENOMEM. GMP_EAGAIN: sticky tasks live on the thread, and no other can be had.
+///          GMP_EMISUSE: locked INT_MAX times. Nothing changed then.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_lock_thread() -> c_int {
+    depth(thread_lock::lock())
+}
+
+/// Takes one gmp_lock_thread back.
+///
+/// @return  How often the task is still locked, or a code.
+/// @context task  @blocks never
+/// @errors  GMP_EPERM: outside a task. GMP_EMISUSE: it is not locked; nothing changed.
+/// @since   0.1
+#[no_mangle]
+pub extern "C" fn gmp_unlock_thread() -> c_int {
+    depth(thread_lock::unlock())
+}
+
+fn depth(locks: Result<u32>) -> c_int {
+    locks.map_or_else(|e| e.code(), |n| n as c_int)
 }

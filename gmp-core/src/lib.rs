@@ -8,7 +8,7 @@
 //! Imports point down only (a test reads every `use crate::`):
 //! ```text
 //! L6  runtime, global, task_api, context_api, api, inspect        the assembled runtime; the one static; Rust's face; numbers
-//! L5  chan, sync, time, timer, context, group, cancel, blocking, join, local      what tasks call
+//! L5  chan, sync, time, timer, context, group, cancel, blocking, join, local, thread_lock   what tasks call
 //! L4  sched                        all policy
 //! L3  processor, machine           the P and M records
 //! L2  task, source                 the G record; timers, which return lists of ready tasks
@@ -103,6 +103,9 @@ pub mod task;
 #[allow(unsafe_code, reason = "carries a closure through a foreign entry")]
 pub mod task_api;
 #[cfg(not(loom))]
+#[allow(unsafe_code, reason = "reads the calling task through its machine")]
+pub mod thread_lock;
+#[cfg(not(loom))]
 #[allow(unsafe_code, reason = "parks with a commit")]
 pub mod time;
 #[allow(unsafe_code, reason = "records lie in heaps, which have references to them")]
@@ -134,4 +137,6 @@ pub use api::{
     WriteGuard,
 };
 #[cfg(not(loom))]
-pub use task_api::{checkpoint, spawn, yield_now, JoinHandle};
+pub use task_api::{checkpoint, spawn, spawn_sticky, yield_now, JoinHandle};
+#[cfg(not(loom))]
+pub use thread_lock::{lock_thread, ThreadLock};

@@ -10,7 +10,7 @@ use crate::sched::wait::is_cancelled;
 use crate::sched::{enter, entry, park, spawn::Spawn, Inside, Shared};
 use crate::stack::Class;
 use crate::task::class::TaskClass;
-use crate::task::extra::{DeferFn, Extra};
+use crate::task::extra::{DeferFn, Extra, BOND_CLASS, BOND_STICKY};
 use crate::task::handle::Handle;
 use crate::task::FLAG_EXACT_STACK;
 use crate::time::FOREVER;
@@ -75,7 +75,22 @@ where
     start(f, |_, what| Ok(what))
 }
 
-/// The same, of which `add` says more.
+/// The same on a sticky task: once started it always goes on on the same thread, which other tasks may share. For code that keeps
+/// what belongs to a thread. While another task keeps that thread (in foreign code, or locked to it), it waits.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_sticky<F, T>(f: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let sticky = Options { sticky: true, ..Options::default() };
+    // SAFETY: no class is named.
+    start(f, |s, what| unsafe { sticky.apply(s, None, what) })
+}
+
+/// The same as [`spawn`], of which `add` says more.
 pub(crate) fn start<F, T>(f: F, add: impl FnOnce(&Shared, Spawn) -> Result<Spawn>) -> Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -176,7 +191,7 @@ pub fn yield_now() {
 }
 
 /// What else a spawn can be told. The default is nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
     /// Empty: none.
     pub name: &'a [u8],
@@ -184,6 +199,8 @@ pub struct Options<'a> {
     pub stack: Option<Class>,
     /// `task::FLAG_*`.
     pub flags: u8,
+    /// Once started it always goes on on the same thread.
+    pub sticky: bool,
     pub class: Option<*const TaskClass>,
     pub class_data: *mut c_void,
     /// None: the spawner's.
@@ -206,7 +223,7 @@ impl Options<'_> {
             Some(table) => unsafe { s.class(i, table) }?,
             None => std::ptr::null(),
         };
-        if !class.is_null() || !self.name.is_empty() {
+        if !class.is_null() || !self.name.is_empty() || self.sticky {
             let extra = Extra::new()?;
             // SAFETY: just made, and nobody else's.
             unsafe {
@@ -216,6 +233,8 @@ impl Options<'_> {
                 }
                 (*extra).class = class;
                 (*extra).class_data = self.class_data;
+                (*extra).bonds =
+                    if class.is_null() { 0 } else { BOND_CLASS } | if self.sticky { BOND_STICKY } else { 0 };
             }
             what.extra = extra;
         }

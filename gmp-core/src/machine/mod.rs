@@ -46,6 +46,17 @@ pub struct ClassSlot {
     pub started: Option<i32>,
 }
 
+/// What a machine's loop does when it comes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Looks for work.
+    Any,
+    /// Runs one task only, which locked itself to the thread (`sched/bound.rs`).
+    Locked,
+    /// Ends its thread.
+    End,
+}
+
 /// See the module.
 #[repr(C, align(128))]
 pub struct Machine {
@@ -96,6 +107,10 @@ pub struct Machine {
     pub inbox: Mutex<ReadyList>,
     /// Their number, to look without the lock.
     pub inbox_len: AtomicU32,
+    /// Changed by its own thread, or before it has one, or under the *lock* while it is asleep; others look only then.
+    pub duty: Cell<Duty>,
+    /// The task that is locked to this thread, when it is ready to go on.
+    pub ready: AtomicPtr<Task>,
     /// It sleeps in the middle of something and needs a processor to go on (`token.rs`).
     pub wants_processor: AtomicBool,
     /// Stands in the run queues for "this machine's inbox has work".
@@ -145,6 +160,8 @@ impl Machine {
             note: Note::new(),
             asleep: Cell::new(false),
             inbox: Mutex::new(ReadyList::new()),
+            duty: Cell::new(Duty::Any),
+            ready: AtomicPtr::new(null_mut()),
             inbox_len: AtomicU32::new(0),
             wants_processor: AtomicBool::new(false),
             inbox_ticket: Cell::new(null_mut()),
@@ -194,6 +211,31 @@ impl Machine {
     pub fn is_back(&self) {
         self.burning.store(false, Relaxed);
         self.reading.clear();
+    }
+
+    /// Something waits that this machine alone may do, and that it would do now. Under the scheduler's lock, of a machine that sleeps
+    /// or is about to.
+    pub fn is_wanted(&self) -> bool {
+        if self.wants_processor.load(Relaxed) {
+            return true;
+        }
+        match self.duty.get() {
+            Duty::Any => self.inbox_len.load(Relaxed) != 0,
+            Duty::Locked | Duty::End => !self.ready.load(Relaxed).is_null(),
+        }
+    }
+
+    /// Makes the record of a thread that has ended as good as new. What stays: the ticket, which may stand in a queue, and the
+    /// ticks, which the monitor compares.
+    pub fn renew(&self) {
+        self.duty.set(Duty::Any);
+        self.tid.store(0, Relaxed);
+        self.owner.enter_for();
+        self.owner.take_requests();
+        self.blocking.store(false, Relaxed);
+        self.hinted.store(false, Relaxed);
+        self.slept.set(0);
+        self.searching.set(false);
     }
 
     /// Leaves the runtime: after this no pointer into the processor may be used.

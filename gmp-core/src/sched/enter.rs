@@ -69,7 +69,8 @@ unsafe fn slow(mut m: *const Machine) -> Inside {
             }
             requests
         };
-        if requests & INBOX != 0 {
+        // The processor may be another one than that which was told.
+        if requests & INBOX != 0 || machine.inbox_len.load(Relaxed) != 0 {
             // SAFETY: processors are not freed while the runtime lives; a machine without one looks anyway.
             if let Some(p) = unsafe { machine.processor.load(Relaxed).as_ref() } {
                 p.attention.store(true, Relaxed);

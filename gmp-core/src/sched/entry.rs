@@ -47,7 +47,9 @@ unsafe extern "C" fn task_main(_: usize) -> ! {
                 unreachable!("an ended task's stack was continued");
             }
             let stack = t.stack.get();
-            finish(i, t, ended);
+            if finish(i, t, ended) {
+                leave_for_good(i.m(), stack, i.m().home.get());
+            }
             next_on(i, stack);
         }
     }
@@ -150,15 +152,15 @@ fn store(t: &Task, outcome: Outcome) {
     t.frame.set(outcome.at_end);
 }
 
-/// Ends the current task: result, end call, joiner, record. Its stack is the caller's from now on.
+/// Ends the current task: result, end call, joiner, record. Its stack is the caller's from now on. True: its thread shall end.
 ///
 /// # Safety
 /// `t` is the current task of `i`'s machine, done with its entry, or a class task after its `finish` hook.
 #[inline(always)]
-pub unsafe fn finish(i: Inside, t: &Task, outcome: Outcome) {
+pub unsafe fn finish(i: Inside, t: &Task, outcome: Outcome) -> bool {
     store(t, outcome);
     // SAFETY: the caller's promise.
-    unsafe { conclude(i, t) };
+    unsafe { conclude(i, t) }
 }
 
 /// The part of [`finish`] after the result is stored.
@@ -166,7 +168,8 @@ pub unsafe fn finish(i: Inside, t: &Task, outcome: Outcome) {
 /// # Safety
 /// As for [`finish`].
 #[inline(always)]
-pub unsafe fn conclude(i: Inside, t: &Task) {
+pub unsafe fn conclude(i: Inside, t: &Task) -> bool {
+    let mut end_thread = false;
     // SAFETY: the task is over: its fields are ours until the join cell says so.
     unsafe {
         let p = i.p();
@@ -174,7 +177,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
         p.counters.tasks_ended.inc();
         // Out of its context before who waits for the end is told.
         if !t.extra.get().is_null() {
-            super::bound::pin(t.extra.get(), std::ptr::null());
+            end_thread = super::bound::ended(i.s(), i.m(), t);
             super::cancel::free_extra(i.s(), t);
         }
         if !t.end_arg.get().is_null() {
@@ -194,6 +197,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) {
             End::Wake(waiter) => ready::wake(Some(i), waiter),
         }
     }
+    end_thread
 }
 
 /// The task that had `stack` is over: starts the next new plain task on it, or leaves it for good.

@@ -9,6 +9,7 @@ use crate::base::error::Error;
 use crate::machine::{ClassSlot, Machine};
 use crate::primitive::Ordering::*;
 use crate::task::class::Class;
+use crate::task::extra::BOND_CLASS;
 use crate::task::Task;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
@@ -37,7 +38,9 @@ unsafe fn leave_hooks(m: &Machine, me: &Task) {
     unsafe {
         let class = &*me.class();
         let hooks = &class.hooks;
-        if let (false, Some(may_migrate)) = (class.is_exclusive(), hooks.may_migrate) {
+        // A task that belongs to its thread is not asked.
+        let asked = !class.is_exclusive() && me.bonds() == BOND_CLASS;
+        if let (true, Some(may_migrate)) = (asked, hooks.may_migrate) {
             let here = 0u8;
             let free = may_migrate(hooks.user, data(me), &here as *const u8 as *const c_void) != 0;
             bound::pin(me.extra.get(), if free { null() } else { m });

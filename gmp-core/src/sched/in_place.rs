@@ -68,7 +68,7 @@ pub unsafe fn try_run(i: Inside, t: &Task) -> Option<Result<*mut c_void, Error>>
 fn may_host(me: &Task) -> bool {
     // SAFETY: the task's own box.
     let extra = unsafe { &*me.extra.get() };
-    extra.class.is_null() && (!extra.member.is_in_a_context() || me.is_shielded())
+    extra.bonds == 0 && (!extra.member.is_in_a_context() || me.is_shielded())
 }
 
 #[inline(always)]
@@ -117,10 +117,12 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
 #[inline(always)]
 unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Result<*mut c_void, Error> {
     let p = i.p();
+    let mut end_thread = false;
     // SAFETY: the task is over and ours: its join cell kept everybody else out.
     unsafe {
         p.counters.tasks_ended.inc();
         if !t.extra.get().is_null() {
+            end_thread = super::bound::ended(i.s(), i.m(), t);
             super::cancel::free_extra(i.s(), t);
         }
         if !t.end_arg.get().is_null() {
@@ -130,6 +132,10 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
         i.m().blocking.store(false, Relaxed);
         super::stacks::unpromise(i, t.stack_class.get());
         super::spawn::recycle(i, t as *const Task as *mut Task);
+        if end_thread {
+            // The child was locked to the thread, which ends with it; the joiner goes on elsewhere.
+            super::switching::leave_thread(i, park::me(i));
+        }
     }
     if ended.how == switch::RETURNED {
         Ok(ended.value)

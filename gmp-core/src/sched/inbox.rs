@@ -17,19 +17,27 @@ use crate::task::{Kind, Task};
 /// # Safety
 /// `task` is `Ready` (or `NewGlobal`) and the caller's to queue.
 pub unsafe fn deliver(s: &Shared, m: &Machine, task: *mut Task) {
-    {
+    // SAFETY: the caller's promise.
+    if unsafe { super::bound::is_locked(&*task) } {
+        // Nobody but the task's own machine is interested, and that is on its own stack or asleep.
+        m.ready.store(task, Relaxed);
+    } else {
         let mut inbox = m.inbox.lock();
         // SAFETY: the caller's promise.
         unsafe { inbox.push(task) };
         m.inbox_len.store(inbox.len() as u32, Relaxed);
+        drop(inbox);
+        m.owner.request(INBOX);
     }
-    m.owner.request(INBOX);
     let mut locked = s.lock.lock();
-    if !m.asleep.get() {
+    if !m.asleep.get() || !m.is_wanted() {
         return;
     }
     let Some(p) = locked.idle_procs.pop() else {
         queue_ticket(s, m);
+        drop(locked);
+        // Every processor is taken; if one is held by foreign code, only the monitor can tell.
+        s.monitor.attend();
         return;
     };
     s.idle.set_idle(locked.idle_procs.len());
@@ -74,7 +82,7 @@ pub unsafe fn serve_ticket(i: Inside, ticket: &Task) {
     let m = unsafe { &*(ticket.arg.get() as *const Machine) };
     let mut locked = s.lock.lock();
     m.inbox_queued.store(false, Release);
-    if !m.asleep.get() || m.inbox_len.load(Relaxed) == 0 && !m.wants_processor.load(Relaxed) {
+    if !m.asleep.get() || !m.is_wanted() {
         return;
     }
     locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
@@ -108,7 +116,7 @@ pub fn new_ticket(i: Inside, kind: Kind, arg: *mut std::ffi::c_void) -> crate::b
     Ok(task)
 }
 
-/// Routes a ready class task that may run anywhere, or only on the machine it is pinned to.
+/// Routes a ready task that is not an ordinary entry and may run anywhere, or only on the machine it is pinned to.
 ///
 /// # Safety
 /// As for [`deliver`].
@@ -127,7 +135,7 @@ pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, pin: *const 
             }
             None => {
                 s.global.push(task);
-                ready::wake_if_submitted(s);
+                ready::submitted(s);
             }
         }
     }

@@ -40,7 +40,7 @@ use crate::base::fence::Barrier;
 use crate::base::lock::Lock;
 use crate::base::rng::Rng;
 use crate::machine::Machine;
-use crate::primitive::{forks, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
+use crate::primitive::{forks, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::processor::Processor;
 use crate::stack::Depot;
 use crate::task::class::Class;
@@ -156,6 +156,8 @@ pub struct Shared {
     pub visitors: AtomicU32,
     /// See `cancel.rs`.
     pub extras: [Lock; 16],
+    /// Machines that are locked to a task (`bound.rs`).
+    pub locked_machines: AtomicI32,
 }
 
 impl Shared {
@@ -204,6 +206,7 @@ impl Shared {
             calls: calls::Calls::default(),
             visitors: AtomicU32::new(0),
             extras: Default::default(),
+            locked_machines: AtomicI32::new(0),
             settings,
         })
     }

@@ -158,7 +158,8 @@ impl Watch<'_> {
     fn anything_to_watch(&self) -> bool {
         self.s.has_published_work() || self.s.procs().any(|p| !p.machine.load(Relaxed).is_null()) || {
             let locked = self.s.lock.lock();
-            locked.starved
+            // A thread that ends may take its time: its host's destructors run.
+            locked.starved || !locked.ended.is_empty()
         }
     }
 

@@ -16,7 +16,7 @@ use super::{run, Inside, Locked, Shared};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::machine::owner::Owner;
-use crate::machine::Machine;
+use crate::machine::{Duty, Machine};
 use crate::primitive::{MutexGuard, Ordering::*};
 use crate::processor::Processor;
 use crate::source::timer::NEVER;
@@ -118,16 +118,23 @@ impl Shared {
     }
 
     /// Makes a machine and its thread, with a processor or (at the start) asleep.
-    pub fn make_machine(
+    pub fn make_machine(&self, locked: MutexGuard<'_, Locked>, p: Option<&Processor>, searching: bool) -> Result<()> {
+        self.make_machine_for(Duty::Any, locked, p, searching).map(drop)
+    }
+
+    /// The same, for a duty.
+    pub fn make_machine_for<'a>(
         &self,
+        duty: Duty,
         mut locked: MutexGuard<'_, Locked>,
         p: Option<&Processor>,
         searching: bool,
-    ) -> Result<()> {
+    ) -> Result<&'a Machine> {
         let m = match self.prepare_machine(&mut locked) {
             Ok(m) => m,
             Err(e) => return Err(self.unserved(&mut locked, p, searching, e)),
         };
+        m.duty.set(duty);
         if let Some(p) = p {
             m.searching.set(searching);
             self.assign(m, p);
@@ -142,7 +149,7 @@ impl Shared {
         match thread {
             Ok(thread) => {
                 locked.threads.push((number, thread));
-                Ok(())
+                Ok(m)
             }
             Err(errno) => {
                 locked.spare_machines.push(m);
@@ -151,6 +158,7 @@ impl Shared {
                     self.unassign(m);
                 }
                 m.searching.set(false);
+                m.duty.set(Duty::Any);
                 Err(self.unserved(&mut locked, p, searching, errno.into()))
             }
         }
@@ -175,9 +183,15 @@ impl Shared {
         e
     }
 
+    /// No more threads may be made. One is let through when every machine is locked to its task: else nothing could run, not
+    /// even what those wait for.
+    fn at_cap(&self, locked: &Locked) -> bool {
+        locked.machine_count >= locked.max_threads && locked.machine_count > self.locked_machines.load(Relaxed)
+    }
+
     /// A machine record for a new thread, with room in every list that it may come to stand in.
     fn prepare_machine<'a>(&self, locked: &mut Locked) -> Result<&'a Machine> {
-        if locked.machine_count >= locked.max_threads {
+        if self.at_cap(locked) {
             return Err(Error::Again);
         }
         let no_memory = |_| Error::NoMemory;
@@ -185,9 +199,11 @@ impl Shared {
         let room = |len: usize| n.saturating_sub(len);
         let idle = room(locked.idle_machines.len());
         locked.idle_machines.try_reserve(idle).map_err(no_memory)?;
-        let threads = room(locked.threads.len());
+        // A record is used again while its last thread is still listed.
+        let most = n + locked.ended.len();
+        let threads = most.saturating_sub(locked.threads.len());
         locked.threads.try_reserve(threads).map_err(no_memory)?;
-        let ended = room(locked.ended.len());
+        let ended = most.saturating_sub(locked.ended.len());
         locked.ended.try_reserve(ended).map_err(no_memory)?;
         let spare = room(locked.spare_machines.len());
         locked.spare_machines.try_reserve(spare).map_err(no_memory)?;
@@ -229,13 +245,13 @@ impl Shared {
             if self.stopping.load(Relaxed) {
                 return false;
             }
-            let inbox = m.inbox_len.load(Relaxed) != 0 || m.wants_processor.load(Relaxed);
-            if inbox || self.has_published_work() {
+            let (wanted, any) = (m.is_wanted(), m.duty.get() == Duty::Any || m.wants_processor.load(Relaxed));
+            if wanted || any && self.has_published_work() {
                 if self.adopt_idle(&mut locked, m) {
                     m.owner.enter_for();
                     return true;
                 }
-                if inbox {
+                if wanted {
                     super::inbox::queue_ticket(self, m);
                 }
             }
@@ -245,6 +261,12 @@ impl Shared {
                 return false;
             }
             m.asleep.set(true);
+            if !any {
+                // Only its own task wakes it, which is delivered.
+                drop(locked);
+                m.note.sleep(None);
+                continue;
+            }
             locked.idle_machines.push(m);
             let (deadline, wake) = self.watch(&mut locked, m);
             let deadline = deadline.min(self.surplus_deadline(&locked, surplus_at));
@@ -293,7 +315,7 @@ impl Shared {
             locked.starved = false;
             return;
         }
-        if locked.idle_machines.is_empty() && locked.machine_count >= locked.max_threads {
+        if locked.idle_machines.is_empty() && self.at_cap(&locked) {
             return;
         }
         if let Some(p) = self.pop_idle(&mut locked) {

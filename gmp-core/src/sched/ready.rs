@@ -12,7 +12,7 @@ use crate::task::ready_list::ReadyList;
 use crate::task::state::Status;
 use crate::task::wait_queue::Claimed;
 use crate::task::waiter::Waiter;
-use crate::task::{Kind, Task};
+use crate::task::Task;
 
 /// Makes a parked task ready, from a task.
 ///
@@ -23,9 +23,9 @@ pub unsafe fn ready(i: Inside, task: *mut Task) {
     let t = unsafe { &*task };
     t.status.ready();
     i.p().counters.wakes.inc();
-    if let Some(place) = special(t) {
+    if t.bonds() != 0 {
         // SAFETY: the caller's promise.
-        return unsafe { super::token::route(i.s(), Some(i), task, place) };
+        return unsafe { super::bound::route(i.s(), Some(i), task) };
     }
     push_next(i, Entry::ready(task));
     told(i);
@@ -43,13 +43,6 @@ pub unsafe fn ready_behind(i: Inside, task: *mut Task) {
     unsafe { push_back(i, task) };
 }
 
-/// What is not an ordinary entry of a run queue.
-#[inline(always)]
-fn special(t: &Task) -> Option<*const crate::task::class::Class> {
-    let class = t.class();
-    (!class.is_null()).then_some(class)
-}
-
 /// Puts an entry into run-next.
 #[inline(always)]
 pub fn push_next(i: Inside, e: Entry) {
@@ -65,9 +58,9 @@ pub fn push_next(i: Inside, e: Entry) {
 #[inline(always)]
 pub unsafe fn push_back(i: Inside, task: *mut Task) {
     // SAFETY: the callers own the task.
-    if let Some(class) = special(unsafe { &*task }) {
+    if unsafe { (*task).bonds() } != 0 {
         // SAFETY: as above.
-        return unsafe { super::token::route(i.s(), Some(i), task, class) };
+        return unsafe { super::bound::route(i.s(), Some(i), task) };
     }
     if let Err(rest) = i.p().runq.push_back(Entry::ready(task)) {
         overflow(i, rest);
@@ -144,12 +137,16 @@ pub unsafe fn inject(s: &Shared, task: *mut Task) {
     // SAFETY: the caller's promise.
     unsafe {
         debug_assert!(matches!((*task).status.status(), Status::Ready | Status::NewGlobal));
-        let class = (*task).class();
-        if !class.is_null() && (*task).kind.get() == Kind::Task {
-            return super::token::route(s, None, task, class);
+        if (*task).bonds() != 0 {
+            return super::bound::route(s, None, task);
         }
         s.global.push(task);
     }
+    submitted(s);
+}
+
+/// Something was put into the global queue from anywhere.
+pub fn submitted(s: &Shared) {
     if s.idle.submitted(s.barrier) {
         s.start_searcher();
     } else if !s.idle.has_idle() {

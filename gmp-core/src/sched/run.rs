@@ -3,9 +3,9 @@
 //! Owns: what happens on a machine's own stack. Tasks switch to each other directly; they come here only when nothing
 //! is ready, or when something needs this stack (task classes, a stack that could not be had).
 
-use super::{entry, find, hooks, inbox, ready, stacks, switching, token, Inside, Shared};
-use crate::machine::owner::{CXX, RETIRE};
-use crate::machine::{Commit, Machine};
+use super::{bound, entry, find, hooks, inbox, ready, stacks, switching, token, Inside, Shared};
+use crate::machine::owner::{CXX, INBOX, RETIRE};
+use crate::machine::{Commit, Duty, Machine};
 use crate::primitive::{fence, tls, Ordering::*};
 use crate::sys::{clock, thread};
 use crate::task::{Kind, Task};
@@ -20,7 +20,12 @@ pub fn machine_main(m: &Machine) {
     m.errno.set(thread::errno_location());
     m.cxx.set(thread::cxx_globals());
     loop {
-        if m.processor.load(Relaxed).is_null() && !s.sleep(m) {
+        let slept = m.processor.load(Relaxed).is_null();
+        if slept && m.duty.get() == Duty::End {
+            s.resign(m);
+            break;
+        }
+        if slept && !s.sleep(m) {
             break;
         }
         if m.owner.requested() != 0 && !obey(s, m) {
@@ -28,6 +33,10 @@ pub fn machine_main(m: &Machine) {
         }
         // SAFETY: this thread's machine, inside, with a processor.
         let i = unsafe { Inside::assume(m) };
+        if m.duty.get() != Duty::Any {
+            bound::turn(i, slept);
+            continue;
+        }
         let next = m.next.replace(null_mut());
         let found = if next.is_null() { find::anywhere(i) } else { Some(next) };
         match found {
@@ -55,6 +64,11 @@ fn obey(s: &Shared, m: &Machine) -> bool {
     m.is_back();
     if requests & CXX != 0 {
         m.cxx.set(thread::cxx_globals());
+    }
+    // SAFETY: processors are not freed while the runtime lives.
+    if let Some(p) = unsafe { m.processor.load(Relaxed).as_ref() }.filter(|_| requests & INBOX != 0) {
+        // What is run first need not be what lies in the inbox.
+        p.attention.store(true, Relaxed);
     }
     if requests & RETIRE != 0 && !m.processor.load(Relaxed).is_null() && m.next.get().is_null() {
         s.retire_own(&mut locked, m);
@@ -102,7 +116,7 @@ fn give_up(i: Inside) {
 ///
 /// # Safety
 /// Called on the machine's own stack; `t` is ours to run.
-unsafe fn start(i: Inside, t: &Task) {
+pub unsafe fn start(i: Inside, t: &Task) {
     match t.kind.get() {
         // SAFETY: a ticket of a live class or machine.
         Kind::ClassTicket => return unsafe { token::serve(i, t) },

@@ -108,10 +108,10 @@ fn make(i: Inside, what: &Spawn) -> Result<u64> {
     fill(t, what, id);
     let handle = Handle { index: t.index, generation: t.generation(), epoch: s.settings.epoch }.pack();
     p.counters.tasks_created.inc();
-    if !t.class().is_null() {
+    if t.bonds() != 0 {
         t.status.publish_new(Status::NewGlobal);
         // SAFETY: filled in and ours to queue.
-        unsafe { super::token::route(s, Some(i), task, t.class()) };
+        unsafe { super::bound::route(s, Some(i), task) };
         return Ok(handle);
     }
     t.queue.store(p.index as u16, Relaxed);

@@ -1,6 +1,6 @@
-//! Surplus machines: those that a burst of blocking calls has left behind end after a while.
+//! Surplus machines: those that a burst of blocking calls has left behind end after a while; and those that must end.
 //!
-//! Owns: which sleeping machine may end, and how its thread and its record go on. A machine is surplus while there are more
+//! Owns: which sleeping machine may end, and how the thread and the record of one that ends go on. A machine is surplus while there are more
 //! of them than processors; what needs its very thread (`Machine::is_needed`) keeps it.
 //!
 //! Always true: a machine that ends is in no list, has no processor and runs nothing; its record is used again only after
@@ -8,6 +8,7 @@
 
 use super::{Locked, Shared};
 use crate::machine::Machine;
+use crate::primitive::Ordering::*;
 use crate::source::timer::NEVER;
 use crate::sys::clock;
 
@@ -38,10 +39,23 @@ impl Shared {
         true
     }
 
+    /// A machine without a processor ends because its thread is not to be used any more.
+    pub fn resign(&self, m: &Machine) {
+        let mut locked = self.lock.lock();
+        debug_assert!(m.processor.load(Relaxed).is_null() && !m.asleep.get());
+        if std::ptr::eq(locked.watcher, m) {
+            locked.watcher = std::ptr::null();
+        }
+        locked.machine_count -= 1;
+        drop(locked);
+        self.quiet.look(self);
+    }
+
     /// The last thing that a machine's thread does, unless the runtime stops: the record may be used again, the thread be joined.
     pub fn thread_over(&self, m: &Machine) {
         let mut locked = self.lock.lock();
         let thread = m.thread.get();
+        m.renew();
         // `prepare_machine` has made room in both.
         locked.spare_machines.push(m);
         locked.ended.push(thread);
@@ -49,24 +63,17 @@ impl Shared {
         self.monitor.attend();
     }
 
-    /// Joins the threads that have ended. The monitor.
+    /// Joins the threads that have ended, without waiting for those that are about to. The monitor.
     pub fn join_ended(&self) {
-        loop {
-            let thread = {
-                let mut locked = self.lock.lock();
-                let Locked { ended, threads, .. } = &mut *locked;
-                // One whose maker has not listed it yet comes next time.
-                let Some((e, t)) = ended
-                    .iter()
-                    .enumerate()
-                    .find_map(|(e, &over)| Some((e, threads.iter().position(|&(number, _)| number == over)?)))
-                else {
-                    return;
-                };
-                ended.swap_remove(e);
-                threads.swap_remove(t).1
-            };
-            thread.join();
-        }
+        let mut locked = self.lock.lock();
+        let Locked { ended, threads, .. } = &mut *locked;
+        ended.retain(|&over| {
+            // One whose maker has not listed it yet comes next time.
+            let Some(at) = threads.iter().position(|&(number, _)| number == over) else { return true };
+            let (number, thread) = threads.swap_remove(at);
+            let Err(thread) = thread.try_join() else { return false };
+            threads.push((number, thread));
+            true
+        });
     }
 }

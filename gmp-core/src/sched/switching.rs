@@ -11,7 +11,7 @@
 //!        C++ exception globals if there are any.
 //!  - W3. After `switch` nothing read before it about machine or processor is used.
 
-use super::{find, ready, stacks, Inside};
+use super::{bound, find, hooks, ready, stacks, Inside};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
 use crate::switch;
@@ -26,9 +26,9 @@ use std::ptr::null_mut;
 /// `me` is the current task of `i`'s machine. `commit` is for `me`.
 #[inline(always)]
 pub unsafe fn leave(i: Inside, me: &Task, commit: Commit) {
-    if !me.class().is_null() {
+    if me.bonds() != 0 {
         // SAFETY: the same contract.
-        return unsafe { leave_class(i, me, commit) };
+        return unsafe { leave_bonded(i, me, commit) };
     }
     i.m().commit.set(commit);
     let to = destination(i, me);
@@ -55,30 +55,56 @@ pub unsafe fn hint(me: &Task) {
     }
 }
 
-/// The task of a class leaves: its hooks surround the switch.
+/// A task leaves that has a class, whose hooks surround the switch, or that belongs to its thread.
 #[cold]
-unsafe fn leave_class(i: Inside, me: &Task, commit: Commit) {
+unsafe fn leave_bonded(i: Inside, me: &Task, commit: Commit) {
     // SAFETY: the caller's contract; the class lives as long as the runtime.
     unsafe {
-        let class = &*me.class();
-        super::hooks::leaving(i, me);
+        let class = me.class().as_ref();
+        if class.is_some() {
+            hooks::leaving(i, me);
+        }
+        bound::leaving(i.m(), me);
         i.m().commit.set(commit);
-        let to = match super::token::successor(i, class) {
+        let to = match class.and_then(|class| super::token::successor(i, class)) {
             Some(next) => {
                 i.m().current.set(next);
                 i.p().counters.switches.inc();
                 (*next).sp.get()
             }
-            None if super::token::must_go_home(i, class) => {
-                stamp(i, me);
-                i.m().current.set(null_mut());
-                i.m().home.get()
+            None if bound::is_locked(me) || class.is_some_and(|class| super::token::must_go_home(i, class)) => {
+                home(i, me)
             }
             None => destination(i, me),
         };
         swap(i.m(), me, to);
         hint(me);
-        super::hooks::entered(me);
+        if class.is_some() {
+            hooks::entered(me);
+        }
+    }
+}
+
+/// The machine's own stack is where to go on.
+fn home(i: Inside, me: &Task) -> switch::Sp {
+    stamp(i, me);
+    i.p().counters.switches.inc();
+    i.m().current.set(null_mut());
+    i.m().home.get()
+}
+
+/// Leaves `me` for the machine's own stack, whatever else is ready: the thread is not for it any more.
+///
+/// # Safety
+/// As for [`leave`]; `me` is plain.
+#[cold]
+pub unsafe fn leave_thread(i: Inside, me: &Task) {
+    i.m().commit.set(Commit::Global(me as *const Task as *mut Task));
+    // SAFETY: the home context waits in `run.rs` while a task runs.
+    unsafe {
+        let to = home(i, me);
+        swap(i.m(), me, to);
+        hint(me);
     }
 }
 
@@ -91,11 +117,12 @@ pub unsafe fn leave_without_processor(machine: &Machine, me: *mut Task) {
     machine.current.set(null_mut());
     // SAFETY: the home context waits in `run.rs` while a task runs.
     unsafe {
-        super::hooks::leaving_without_processor(machine, &*me);
+        hooks::leaving_without_processor(machine, &*me);
+        bound::leaving(machine, &*me);
         swap(machine, &*me, machine.home.get());
         hint(&*me);
         if !(*me).class().is_null() {
-            super::hooks::entered(&*me);
+            hooks::entered(&*me);
         }
     }
 }

@@ -99,17 +99,13 @@ fn token_of<'a>(class: &Class) -> &'a Token {
     unsafe { &*((*class.ticket.get()).arg.get() as *const Token) }
 }
 
-/// Queues a class task that is `Ready` or `NewGlobal`.
+/// Queues a task of an exclusive class that is `Ready` or `NewGlobal`.
 ///
 /// # Safety
 /// The caller has the right to queue it.
-pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, class: *const Class) {
+pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, class: &Class) {
     // SAFETY: the caller's promise; classes live as long as the runtime.
     unsafe {
-        let class = &*class;
-        if !class.is_exclusive() {
-            return inbox::route(s, i, task, (*(*task).extra.get()).pin as *const Machine);
-        }
         let token = token_of(class);
         let submit = {
             let mut state = token.state.lock();

@@ -159,6 +159,11 @@ pub mod thread {
         pub fn join(self) {
             match self {}
         }
+
+        /// The same without waiting.
+        pub fn try_join(self) -> Result<(), Thread> {
+            match self {}
+        }
     }
 
     /// A wish.

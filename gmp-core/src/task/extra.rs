@@ -15,6 +15,13 @@ use std::ptr::null_mut;
 /// A deferred call.
 pub type DeferFn = unsafe extern "C-unwind" fn(*mut c_void);
 
+/// It has a class.
+pub const BOND_CLASS: u8 = 1;
+/// Once started it stays on its thread.
+pub const BOND_STICKY: u8 = 2;
+/// Its thread is its own.
+pub const BOND_LOCKED: u8 = 4;
+
 /// A task's membership in contexts (`context/member.rs`).
 #[derive(Debug, Default)]
 pub struct Member {
@@ -91,6 +98,10 @@ pub struct Extra {
     pub class_data: *mut c_void,
     /// The machine that alone may continue the task; null: any.
     pub pin: *const c_void,
+    /// Why it does not go the ordinary way between queues: `BOND_*`.
+    pub bonds: u8,
+    /// How often it has locked itself to its thread.
+    pub locks: u32,
     pub member: Member,
     /// Parties that look at this from outside: it is not freed before they are through (`sched/cancel.rs`).
     pub pins: AtomicU32,
@@ -113,6 +124,8 @@ impl Extra {
                 class: std::ptr::null(),
                 class_data: null_mut(),
                 pin: std::ptr::null(),
+                bonds: 0,
+                locks: 0,
                 member: Member::default(),
                 pins: AtomicU32::new(0),
                 locals: Vec::new(),

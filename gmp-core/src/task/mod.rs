@@ -202,6 +202,17 @@ impl Task {
         unsafe { (*extra).class }
     }
 
+    /// What keeps it from the ordinary way between queues: `extra::BOND_*`, 0 for most.
+    #[inline(always)]
+    pub fn bonds(&self) -> u8 {
+        let extra = self.extra.get();
+        if extra.is_null() {
+            return 0;
+        }
+        // SAFETY: as above. Changed by the task itself, and read by it or by who has the right to make it ready.
+        unsafe { (*extra).bonds }
+    }
+
     /// What `cancelled` holds when this life of the record is cancelled. Of 15 bits: a mark that comes too late, for an
     /// earlier life, does not match.
     #[inline(always)]

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 7] = [
     &["task", "source"],
     &["processor", "machine"],
     &["sched"],
-    &["chan", "sync", "time", "timer", "io", "blocking", "context", "group", "cancel", "local", "join"],
+    &["chan", "sync", "time", "timer", "io", "blocking", "context", "group", "cancel", "local", "join", "thread_lock"],
     &["runtime", "global", "inspect", "task_api", "context_api", "api"],
 ];
 /// The loom models look at everything, and hold the breaking switches that the protocols ask for: in no layer.

@@ -211,6 +211,20 @@ impl Thread {
     }
 }
 
+impl Thread {
+    /// The same without waiting; the thread back if it has not ended.
+    pub fn try_join(self) -> Result<(), Thread> {
+        // SAFETY: as in `join`: a thread is joined once, as one that was joined is not given back.
+        unsafe {
+            if errno::keep(|| libc::pthread_tryjoin_np(self.id, std::ptr::null_mut())) != 0 {
+                return Err(self);
+            }
+            mem::release(self.stack.low, self.stack.len);
+        }
+        Ok(())
+    }
+}
+
 /// The kernel's number of the calling thread.
 pub fn current_tid() -> i32 {
     // SAFETY: no arguments, cannot fail.
