@@ -923,12 +923,8 @@ int gmp_spawn_opts_init(gmp_spawn_opts_t *opts, size_t struct_size);
  * @return          GMP_OK or a code.
  * @context any thread or task  @blocks never
  * @errors  GMP_EINVAL: `fn` is NULL; the stack size is too large; a flag of the options or of the class is unknown; a
-<<<<<<< HEAD
- *          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOTSUP: GMP_SPAWN_STICKY. GMP_ENOMEM,
- *          GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
-=======
- *          struct_size is foolish. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as gmp_go. Nothing was started then.
->>>>>>> 3cdaae3 (sched: a task locks itself to its thread; sticky tasks)
+ *          struct_size is foolish. GMP_EFORKED: the context is a fork's parent's. GMP_ENOMEM, GMP_ESTOPPED, GMP_EAGAIN as
+ *          gmp_go. Nothing was started then.
  * @since   0.1
  */
 int gmp_spawn(gmp_task_fn_t fn,
