@@ -2,6 +2,8 @@
  * spawn, yield, join and hand over, and each call returns what it should. */
 //@ with ALIVE_PROCS=2
 //@ with GMP_TEST_NO_MEMBARRIER=1
+//@ with GMP_TEST_OBSERVE=stat
+//@ with GMP_TEST_OBSERVE=clock
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

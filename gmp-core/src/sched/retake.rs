@@ -195,7 +195,12 @@ impl Shared {
         if self.class_says_blocked(m, p) {
             return self.retake(m, p, Why::Blocked(None), since);
         }
-        if now - since < SLICE || !burners.have_room(self) {
+        if now - since < SLICE {
+            return false;
+        }
+        if !burners.have_room(self) {
+            // Asking costs a reading for each of them.
+            x.at = now + SLICE;
             return false;
         }
         let taken = self.retake(m, p, Why::Running, since);
