@@ -17,6 +17,7 @@ fn runtime() -> Box<Shared> {
         max_procs: 2,
         follow_procs: false,
         max_threads: 10,
+        idle_thread: i64::MAX,
         stack_class: crate::stack::Class::for_size(0).unwrap(),
         exact_stack: false,
         seed: 1,
