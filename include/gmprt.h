@@ -1819,17 +1819,22 @@ int gmp_group_wait(gmp_group_t *g,
  *     machine 1 thread=4711 state=running task=3 processor=0 call=read
  *     task 3 state=blocked thread=4711 call=read name="loader" stack=256K site=main+0x2f (prog)
  *     task 7 state=parked reason=chan-recv for=3.210s cancelled stack=256K site=spawn_all+0x41 (prog)
+ *         at gmp_chan_recv+0x2d (libgmprt.so.0)
+ *         at consume+0x18 (prog)
  *
  * A task's state is new (never ran), runnable (waits to go on), running, blocking (in a declared blocking section), blocked (its
- * thread sleeps in the kernel, in code that did not say so), parked (it waits in this library: `reason`, and `for` how
- * long, right to about 10 ms), or ended (nobody has joined it yet). `thread` and `call` are the thread that runs it and the system
+ * thread sleeps in the kernel, in code that did not say so; `for` since the monitor noticed), parked (it waits in this library:
+ * `reason`, and `for` how long, right to about 10 ms), or ended (nobody has joined it yet). `thread` and `call` are the thread that runs it and the system
  * call which that sleeps in, as the kernel tells. A task whose joined child runs on its stack is parked with reason
  * join-in-place, and the child says `on-stack-of`. Then may follow name, class, `context` (it is in one), `cancelled`, `shielded`,
  * `will-block`; then the stack's slot, and last the place that spawned it: `function+offset (object)`, or `object+offset`
- * where no exported function is known.
+ * where no exported function is known. Below a parked task stands where it waits, newest call first, up to 32 frames (x86-64 and
+ * aarch64, not in builds on another switch); `went on meanwhile` if it was gone before it could be looked at.
  *
  * With more than 1000 tasks a line `grouped: ...` says so; then each `group` of equal state, reason and site is one line
  * with its number of tasks, and three of each follow in full. Programs that read dumps should allow for more fields.
+ *
+ * Lines `retaken call=... times=...` count the system calls that cost a processor without having been declared.
  *
  * Nothing is stopped for it: each line is true for some moment during the call. Before the runtime's start, after its shutdown
  * and in a fork's child that has not used it, one line says `not running`. As with write(2), a pipe that nobody

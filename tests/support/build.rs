@@ -104,8 +104,15 @@ fn compile(command: &mut Command) -> Result<(), String> {
 fn is_fresh(program: &Path, sources: &[PathBuf]) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let Some(built) = modified(program) else { return false };
-    let headers = ["tests/c/check.h", "tests/c/waits.h", "tests/c/alive.h", "tests/crash/dying.h", "include/gmprt.h"]
-        .map(|path| root().join(path));
+    let headers = [
+        "tests/c/check.h",
+        "tests/c/waits.h",
+        "tests/c/alive.h",
+        "tests/c/dump_text.h",
+        "tests/crash/dying.h",
+        "include/gmprt.h",
+    ]
+    .map(|path| root().join(path));
     sources.iter().chain(&headers).all(|path| modified(path).unwrap_or_else(SystemTime::now) < built)
 }
 

@@ -13,6 +13,7 @@ use super::place;
 use super::stats;
 use super::tasks::{self, State, TaskSeen};
 use super::text::Text;
+use super::trace::Tracer;
 use crate::base::error::{Error, Result};
 use crate::primitive::Ordering::*;
 use crate::sched::Shared;
@@ -70,8 +71,10 @@ pub fn text(s: &Shared) -> Result<Vec<u8>> {
         write_groups(&mut text, groups)?;
     }
     kept.sort_unstable_by_key(|kept| kept.seen.look.id);
+    let tracer = Tracer::new();
     for kept in &kept {
         kept.seen.write(s, &mut text)?;
+        tracer.write(s, &mut text, &kept.seen)?;
     }
     Ok(text.into_bytes())
 }

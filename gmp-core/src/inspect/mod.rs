@@ -7,3 +7,4 @@ mod place;
 pub mod stats;
 mod tasks;
 mod text;
+mod trace;

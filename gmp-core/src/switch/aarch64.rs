@@ -35,6 +35,8 @@ use std::ffi::c_void;
 pub const CAN_EXIT: bool = true;
 /// See [`super::USES_STACK`].
 pub const USES_STACK: bool = true;
+/// See [`super::trace`].
+pub const CAN_TRACE: bool = true;
 
 /// The words a fresh or parked context keeps on its stack, and three of their places.
 const FRAME: usize = 22;
@@ -74,6 +76,53 @@ pub unsafe fn call(f: Function, arg: *mut c_void, frame: *mut Sp) -> Ended {
 pub unsafe fn exit_to(frame: Sp) -> ! {
     // SAFETY: the same contract.
     unsafe { exit_frame(frame) }
+}
+
+/// See [`super::trace`].
+#[inline(always)]
+pub unsafe fn call_above(sp: Sp, f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void) {
+    // SAFETY: the same contract.
+    unsafe { above_frame(sp, f, arg) }
+}
+
+/// Calls `f(arg)`, whose caller is, to an unwinder, not our caller but the parked context: the switch that it is in.
+/// (The floating-point registers are not described: no unwinding needs them.)
+#[unsafe(naked)]
+unsafe extern "C" fn above_frame(sp: Sp, f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void) {
+    naked_asm!(
+        ".cfi_startproc",
+        // bti c
+        "hint #34",
+        "stp x19, x30, [sp, #-16]!",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset x19, -16",
+        ".cfi_offset x30, -8",
+        "mov x19, x0",
+        "mov x0, x2",
+        // The picture of a parked context, from x19 on.
+        ".cfi_remember_state",
+        ".cfi_def_cfa x19, 176",
+        ".cfi_offset x19, -96",
+        ".cfi_offset x20, -88",
+        ".cfi_offset x21, -80",
+        ".cfi_offset x22, -72",
+        ".cfi_offset x23, -64",
+        ".cfi_offset x24, -56",
+        ".cfi_offset x25, -48",
+        ".cfi_offset x26, -40",
+        ".cfi_offset x27, -32",
+        ".cfi_offset x28, -24",
+        ".cfi_offset x29, -16",
+        ".cfi_offset x30, -8",
+        "blr x1",
+        ".cfi_restore_state",
+        "ldp x19, x30, [sp], #16",
+        ".cfi_same_value x19",
+        ".cfi_same_value x30",
+        ".cfi_def_cfa_offset 0",
+        "ret",
+        ".cfi_endproc",
+    )
 }
 
 #[unsafe(naked)]

@@ -5,7 +5,7 @@
 //! where the source wanted it, before anything else (S1).
 //! On this backend a fresh context takes the floating-point control words of the machine at [`init`].
 
-pub use super::unwinding::{call, exit_to, CAN_EXIT};
+pub use super::unwinding::{call, call_above, exit_to, CAN_EXIT, CAN_TRACE};
 use super::Sp;
 use context::stack::Stack;
 use context::{Context, Transfer};

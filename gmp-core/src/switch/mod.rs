@@ -55,10 +55,11 @@ mod tests;
 #[cfg(all(test, target_arch = "x86_64", not(miri)))]
 mod tests_x86_64;
 
+pub mod control;
+pub mod trace;
+
 /// Whether [`exit_to`] jumps. Where it is false, `exit_to` unwinds the frames instead, by a panic of its own: their
 /// destructors run, and a frame that must not unwind (Rust's `extern "C"`, C++'s `noexcept`) aborts the process.
-pub mod control;
-
 pub use backend::CAN_EXIT;
 /// Whether the code of a context runs on the memory given to [`init`]. Where it is false, the address of a local
 /// says nothing about the stack that is left.

@@ -7,7 +7,7 @@
 //! A context that has ended waits for ever in its last switch. When [`init`] gets its stack again, its thread
 //! starts the new entry from there, above the dead frames; after [`REUSES`] of them a fresh thread takes over.
 
-pub use super::unwinding::{call, exit_to, CAN_EXIT};
+pub use super::unwinding::{call, call_above, exit_to, CAN_EXIT, CAN_TRACE};
 use super::Sp;
 use crate::primitive::{tls, Mutex};
 use std::collections::{BTreeMap, VecDeque};

@@ -13,6 +13,12 @@ use std::ptr::null_mut;
 /// See [`super::CAN_EXIT`].
 pub const CAN_EXIT: bool = false;
 
+/// See [`super::trace`].
+pub const CAN_TRACE: bool = false;
+
+/// See [`super::trace`]: an unwinder would not find its way from here.
+pub unsafe fn call_above(_: Sp, _: unsafe extern "C" fn(*mut c_void), _: *mut c_void) {}
+
 /// Travels to the `call` that it names.
 struct Exit(Sp);
 

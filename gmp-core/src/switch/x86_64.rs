@@ -36,6 +36,8 @@ use std::ffi::c_void;
 pub const CAN_EXIT: bool = true;
 /// See [`super::USES_STACK`].
 pub const USES_STACK: bool = true;
+/// See [`super::trace`].
+pub const CAN_TRACE: bool = true;
 
 /// The words a fresh or parked context keeps on its stack.
 const FRAME: usize = 8;
@@ -74,6 +76,43 @@ pub unsafe fn call(f: Function, arg: *mut c_void, frame: *mut Sp) -> Ended {
 pub unsafe fn exit_to(frame: Sp) -> ! {
     // SAFETY: the same contract.
     unsafe { exit_frame(frame) }
+}
+
+/// See [`super::trace`].
+#[inline(always)]
+pub unsafe fn call_above(sp: Sp, f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void) {
+    // SAFETY: the same contract.
+    unsafe { above_frame(sp, f, arg) }
+}
+
+/// Calls `f(arg)`, whose caller is, to an unwinder, not our caller but the parked context: the switch that it is in.
+#[unsafe(naked)]
+unsafe extern "C" fn above_frame(sp: Sp, f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void) {
+    naked_asm!(
+        ".cfi_startproc",
+        "endbr64",
+        "push rbx",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbx, -16",
+        "mov rbx, rdi",
+        "mov rdi, rdx",
+        // The picture of a parked context, from rbx on.
+        ".cfi_remember_state",
+        ".cfi_def_cfa rbx, 64",
+        ".cfi_offset rbp, -16",
+        ".cfi_offset rbx, -24",
+        ".cfi_offset r12, -32",
+        ".cfi_offset r13, -40",
+        ".cfi_offset r14, -48",
+        ".cfi_offset r15, -56",
+        "call rsi",
+        ".cfi_restore_state",
+        "pop rbx",
+        ".cfi_same_value rbx",
+        ".cfi_def_cfa_offset 8",
+        "ret",
+        ".cfi_endproc",
+    )
 }
 
 #[unsafe(naked)]
