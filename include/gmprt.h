@@ -652,7 +652,7 @@ struct gmp_stats {
    */
   int64_t tasks_running;
   /**
-   * Tasks in a declared blocking section.
+   * Tasks in a declared blocking section, and those whose processor was taken while they blocked in other code.
    */
   int64_t tasks_blocked;
   /**
@@ -1847,6 +1847,28 @@ int gmp_group_wait(gmp_group_t *g,
  * @since   0.1
  */
 int gmp_dump(int fd);
+
+/**
+ * Writes to `fd` which tasks have been parked for `older_than_ns` nanoseconds or longer, grouped by the place that spawned them and
+ * what they wait for, most tasks first:
+ *
+ *     gmp leaks version=0.1.0 older-than=60.000s found=214 parked=230 tasks=233
+ *     leak tasks=200 reason=chan-recv oldest=3605.120s example=8123 site=handle+0x91 (server)
+ *         at gmp_chan_recv+0x2d (libgmprt.so.0)
+ *         at next_request+0x44 (server)
+ *
+ * `example` is the id of the one that has waited longest, and below stands where it waits (see gmp_dump). Tasks that sleep or wait
+ * with a deadline count like the others. A task that waits for a child on its own stack does not: the child does.
+ *
+ * @param fd             A descriptor to write to, as for gmp_dump.
+ * @param older_than_ns  How long, in nanoseconds; right to about 10 ms, and up to 208 days. 0: every parked task.
+ * @return               GMP_OK or a code.
+ * @context any thread or task  @blocks the thread, while it writes; a task is in a blocking section meanwhile
+ * @errors  GMP_EINVAL: `older_than_ns` is negative. Others as gmp_dump.
+ * @since   0.1
+ */
+int gmp_dump_leaks(int fd,
+                   int64_t older_than_ns);
 
 /**
  * The numbers now; all zero when no runtime runs. Always called with sizeof(gmp_stats_t); what a newer header knows and

@@ -43,7 +43,7 @@ pub struct gmp_stats {
     pub tasks_runnable: i64,
     /// Tasks that run.
     pub tasks_running: i64,
-    /// Tasks in a declared blocking section.
+    /// Tasks in a declared blocking section, and those whose processor was taken while they blocked in other code.
     pub tasks_blocked: i64,
     /// Tasks that wait for something.
     pub tasks_parked: i64,

@@ -20,8 +20,8 @@ mod life;
 use crate::base::error::{Error, Result};
 use crate::blocking;
 use crate::context::member;
-use crate::inspect::dump;
 use crate::inspect::stats::{self, Stats};
+use crate::inspect::{dump, leaks};
 use crate::local::ThreadLocals;
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
 use crate::runtime::{Config, Runtime};
@@ -277,7 +277,24 @@ pub fn dump() -> Result<Vec<u8>> {
 
 /// The same, written to a descriptor. A task does that in a blocking section.
 pub fn dump_to(fd: i32) -> Result<()> {
-    let text = dump()?;
+    write_out(fd, dump()?)
+}
+
+/// Tasks that have been parked for at least so many nanoseconds, grouped by spawn site and reason, as text
+/// (`gmp_dump_leaks`). `Invalid` for less than 0; `NoMemory`.
+pub fn leaks(older_than: i64) -> Result<Vec<u8>> {
+    if older_than < 0 {
+        return Err(Error::Invalid);
+    }
+    look(|s| leaks::text(s, older_than)).unwrap_or_else(|| copy(dump::NOT_RUNNING.as_bytes()))
+}
+
+/// The same, written to a descriptor as [`dump_to`] does.
+pub fn leaks_to(fd: i32, older_than: i64) -> Result<()> {
+    write_out(fd, leaks(older_than)?)
+}
+
+fn write_out(fd: i32, text: Vec<u8>) -> Result<()> {
     blocking::block(|| output::write_all(fd, &text)).map_err(Error::from)
 }
 

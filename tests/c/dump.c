@@ -223,6 +223,30 @@ SCENARIO(running_blocking_blocked_new_and_ended_are_told_apart) {
     CHECK_IDLE();
 }
 
+static void read_byte_undeclared(void *arg) { read_undeclared(arg); }
+static void return_nothing(void *arg) { (void)arg; }
+
+/* On one processor: the second task runs because the first one's processor was taken, and that is told. */
+SCENARIO(task_that_lost_its_processor_counts_as_blocked) {
+    check_start(1);
+    CHECK_EQ(pipe(fds), 0);
+    CHECK_OK(gmp_go(read_byte_undeclared, NULL));
+    CHECK_LINE_COMES(line, "task ", " state=blocked thread=", " call=read");
+    CHECK_OK(gmp_run(return_nothing, NULL));
+    gmp_stats_t stats = check_stats();
+    CHECK_EQ(stats.retakes_blocked, 1);
+    CHECK_EQ(stats.tasks_blocked, 1);
+    CHECK_EQ(stats.tasks_running, 0);
+    char *text = text_from(gmp_dump);
+    CHECK_LINE(text, line, "retaken call=read times=1");
+    CHECK_LINE(text, line, "machine ", " state=running task=", " processor=none call=read");
+    CHECK_LINE(text, line, "task ", " state=blocked for=", " call=read");
+    free(text);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    CHECK_IDLE();
+    CHECK_EQ(check_stats().tasks_blocked, 0);
+}
+
 static void *many_new_ones_then_a_dump(void *arg) {
     (void)arg;
     for (int i = 0; i < 5; i++) spawn_named("young", return_at_once, NULL, 0);

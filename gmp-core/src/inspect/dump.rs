@@ -121,11 +121,11 @@ fn write_groups(text: &mut Text, groups: Groups) -> Result<()> {
         if state == State::Parked {
             text.add(format_args!(" reason={}", reason_name(reason)))?;
         }
-        if group.oldest >= 0 {
+        if group.oldest.age >= 0 {
             text.push(b" oldest=")?;
-            text.seconds(group.oldest)?;
+            text.seconds(group.oldest.age)?;
         }
-        text.add(format_args!(" example={} site=", group.example))?;
+        text.add(format_args!(" example={} site=", group.oldest.look.id))?;
         place::write(text, site)?;
         text.push(b"\n")?;
     }

@@ -17,10 +17,8 @@ pub type Key = (State, u8, usize);
 pub struct Group {
     pub key: Key,
     pub tasks: u64,
-    /// The longest that one of them has been parked; −1: none is, or it is not known.
-    pub oldest: i64,
-    /// The id of that one, else of the first.
-    pub example: u64,
+    /// The one that has been parked longest; the first, where none is.
+    pub oldest: TaskSeen,
 }
 
 /// See the module.
@@ -43,14 +41,14 @@ impl Groups {
             }
             Err(at) => {
                 self.list.try_reserve(1).map_err(|_| Error::NoMemory)?;
-                self.list.insert(at, Group { key, tasks: 0, oldest: -1, example: seen.look.id });
+                self.list.insert(at, Group { key, tasks: 0, oldest: *seen });
                 at
             }
         };
         let group = &mut self.list[at];
         group.tasks += 1;
-        if seen.age > group.oldest {
-            (group.oldest, group.example) = (seen.age, seen.look.id);
+        if seen.age > group.oldest.age {
+            group.oldest = *seen;
         }
         Ok(group.tasks - 1)
     }

@@ -1,7 +1,8 @@
-//! Looking inside: numbers, dumps.
+//! Looking inside: numbers, dumps, leak reports. Programs get them through `global`.
 
 pub mod dump;
 mod groups;
+pub mod leaks;
 mod machines;
 mod place;
 pub mod stats;

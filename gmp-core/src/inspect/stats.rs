@@ -65,7 +65,9 @@ pub fn stats(s: &Shared) -> Stats {
     let locked = s.lock.lock();
     for m in locked.machines.iter() {
         if m.runs_task() {
-            match m.blocking.load(Relaxed) {
+            // Retaken while it slept, and not back yet: it blocks too.
+            let sleeps = m.reading.get().is_some_and(|away| !away.runs);
+            match m.blocking.load(Relaxed) || sleeps {
                 true => stats.tasks_blocked += 1,
                 false => stats.tasks_running += 1,
             }
