@@ -3,11 +3,11 @@
 //! Owns: the meaning of a deadline: monotonic nanoseconds, 0 for "do not wait", [`FOREVER`].
 //! Called by: any task or thread. Blocks: `sleep` parks the task, or blocks a thread that is no task.
 
+use crate::base::clock;
 use crate::base::error::{Error, Result};
 use crate::join::exit_current;
 use crate::sched::enter;
 use crate::sched::wait::{self, Enlisted, Object};
-use crate::sys::clock;
 use crate::task::waiter::Waiter;
 use crate::task::Reason;
 

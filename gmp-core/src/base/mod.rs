@@ -1,6 +1,11 @@
-//! What every layer above needs and nothing about tasks: errors, notes, random numbers, counters, fences, the coarse clock.
+//! What every layer above needs and nothing about tasks: errors, notes, random numbers, counters, fences, clocks.
 
 pub mod alloc;
+#[cfg(not(loom))]
+pub mod clock;
+#[cfg(loom)]
+#[path = "../model/around/clock.rs"]
+pub mod clock;
 pub mod coarse;
 pub mod counters;
 pub mod error;

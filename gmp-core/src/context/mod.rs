@@ -24,13 +24,13 @@ pub mod hook;
 pub mod member;
 
 use crate::base::alloc::try_box;
+use crate::base::clock;
 use crate::base::error::{Error, Result};
 use crate::base::lock::Lock;
 use crate::chan::{Chan, Channel};
 use crate::primitive::{forks, AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
-use crate::sys::clock;
 use crate::task::extra::Member;
 use crate::time::FOREVER;
 use hook::Hook;

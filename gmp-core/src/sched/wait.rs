@@ -12,12 +12,12 @@
 //! Called by: the layer above, after it has tried without waiting. Blocks: the task, or a thread that is no task.
 
 use super::{park, ready, Inside};
+use crate::base::clock;
 use crate::base::error::{Error, Result};
 #[cfg(loom)]
 use crate::model::Break;
 use crate::primitive::Ordering::*;
 use crate::source::timer::Timers;
-use crate::sys::clock;
 use crate::task::wait_word::{Armed, Ended, Enders};
 use crate::task::waiter::Waiter;
 use crate::task::{Reason, Task};

@@ -10,12 +10,12 @@
 //! `Mutex::ask`); entering the runtime before the mutex is given up (the task may lose its processor there, with the mutex).
 
 use super::mutex::{Mutex, Turn, GIVEN};
-use super::sema::{again, inside, is_asked, side_of, wake, Place, Queued};
+use super::sema::{again, asked, inside, is_asked, side_of, wake, Place, Queued};
+use crate::base::clock;
 use crate::base::error::Result;
 use crate::primitive::spin_hint;
 use crate::sched::wait::{self, Outcome, FOREVER};
 use crate::sched::{ready, Inside};
-use crate::sys::clock;
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
 use crate::task::Reason;
@@ -105,7 +105,7 @@ impl Mutex {
             return self.lock_slowly(deadline);
         }
         if is_asked() {
-            self.ask();
+            asked(self);
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Mutex {
     /// # Safety
     /// `i` is where the calling task is now; None for a thread that is no task.
     unsafe fn acquire(&self, mut i: Option<Inside>, deadline: i64, cancelable: bool) -> Result<()> {
-        let since = clock::now();
+        let since = clock::patience();
         let place = Place::new(Wait { mutex: self, turn: Cell::new(Turn::default()) }, 0);
         let wait = &place.object;
         loop {
@@ -154,7 +154,7 @@ impl Mutex {
             match outcome {
                 Ok(Outcome::Done) => return Ok(()),
                 Ok(Outcome::Woken) if place.tag() == GIVEN => {
-                    if clock::now() - since < PATIENCE {
+                    if clock::patience() - since < PATIENCE {
                         self.end_starving();
                     }
                     return Ok(());
@@ -169,7 +169,7 @@ impl Mutex {
             if wait.try_lock() {
                 return Ok(());
             }
-            wait.turn.set(Turn { woken: true, starving: clock::now() - since > PATIENCE });
+            wait.turn.set(Turn { woken: true, starving: clock::patience() - since > PATIENCE });
             if let (true, Err(e)) = (cancelable, wait::may_wait(i, deadline)) {
                 wait.give_back(i);
                 return Err(e);

@@ -155,6 +155,8 @@ impl Waiter {
     /// Blocks this thread until its wait has ended.
     pub fn sleep_thread(&self, deadline: Option<i64>) -> Ended {
         use crate::sys::futex::{wait, Wait};
+        // Nobody moves the virtual time on for a thread: it waits as long as that is really.
+        let deadline = deadline.map(crate::base::clock::real);
         loop {
             let (word, value) = self.own.raw();
             match self.own.ended() {

@@ -8,6 +8,7 @@
 //! parks. By a runtime that ends, with `NEVER`. Blocks: as `record.rs`; the spawn of a task may need a leaf lock.
 
 use super::record::{Kind, Record};
+use crate::base::clock;
 use crate::base::error::Error;
 use crate::chan::Channel;
 #[cfg(loom)]
@@ -15,7 +16,6 @@ use crate::model::Break;
 use crate::sched::spawn::{self, Spawn};
 use crate::sched::{ready, Inside};
 use crate::source::timer::{Timed, NEVER};
-use crate::sys::clock;
 use crate::task::wait_queue::Claimed;
 use std::ptr::null;
 

@@ -5,13 +5,13 @@
 
 use super::fire::{fire, look};
 use crate::base::alloc::try_box;
+use crate::base::clock;
 use crate::base::error::{Error, Result};
 use crate::base::lock::{Lock, Pause};
 use crate::chan::{Channel, Source};
 use crate::primitive::{forks, AtomicU32, Cell, Ordering::*};
 use crate::sched::{timing, Inside, Shared};
 use crate::source::timer::{Timed, Timers};
-use crate::sys::clock;
 use crate::task::TaskFn;
 use std::ffi::c_void;
 use std::ptr::{null, NonNull};

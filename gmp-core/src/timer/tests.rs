@@ -20,6 +20,8 @@ fn runtime() -> Box<Shared> {
         idle_thread: i64::MAX,
         stack_class: crate::stack::Class::for_size(0).unwrap(),
         exact_stack: false,
+        seeded: false,
+        virtual_time: false,
         seed: 1,
         idle_thread: i64::MAX,
         keys: &KEYS,
