@@ -134,6 +134,14 @@
 /**
  * Spawn flag: once started, the task always resumes on the same thread, for code that keeps what belongs to a thread. Other tasks
  * may share it; while one of them keeps it (in foreign code, or by gmp_lock_thread), the sticky task waits for the thread.
+ * Configuration flag, with a sched_seed only: time is virtual. gmp_now begins at 1000 s and stands still while a task could
+ * run; when all are parked it jumps to the next deadline or timer of theirs, so a task sleeps an hour in no time. (A task
+ * that waits in a loop for gmp_now to go on waits for ever.) A thread that is no task waits until its deadline in real time.
+ */
+#define GMP_CONFIG_VIRTUAL_TIME 4u
+
+/**
+ * Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
  */
 #define GMP_SPAWN_STICKY 1u
 
@@ -246,7 +254,11 @@ struct gmp_config {
    */
   size_t stack_size;
   /**
-   * 0: normal. Else repeatable scheduling on one processor, seeded with this.
+   * 0: normal. Else repeatable scheduling on one processor (max_procs is 1, and stays 1): which ready task runs next, and
+   * whether a task yields at a call of the runtime, before it or after it, is drawn from this seed. Equal seeds give a
+   * program equal orders of task switches, as gmp_trace_hash tells, as long as what its tasks do depends on nothing else:
+   * on no other thread (let gmp_run start the first task), on no real time, and on no call outside of the runtime that
+   * takes longer than 100 ms.
    */
   uint64_t sched_seed;
   /**
@@ -791,7 +803,7 @@ int gmp_config_init(gmp_config_t *cfg, size_t struct_size);
  * @return     GMP_OK or a code.
  * @context any thread or task  @blocks the thread, shortly, while threads are created
  * @errors  GMP_EBUSY: it runs already (also while a shutdown is waiting). GMP_EINVAL: a setting is negative, a stack
- *          size too large, a flag unknown, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
+ *          size too large, a flag unknown, virtual time asked for without a seed, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
  *          GMP_EAGAIN: the system gives no thread. GMP_ENOMEM. On failure nothing is left behind.
  * @since   0.1
  */
@@ -840,7 +852,7 @@ int gmp_shutdown(gmp_time_t deadline);
  * The number of processors; sets it when `n` > 0, which also ends the following of the CPUs allowed. Takes effect while
  * tasks run, in both directions.
  *
- * @param n  How many there shall be (at most 4096 are made); 0 or less only asks.
+ * @param n  How many there shall be (at most 4096 are made; one with a sched_seed); 0 or less only asks.
  * @return   The number before the call, or a code.
  * @context any thread or task  @blocks the thread, shortly
  * @errors  GMP_ESTOPPED: `n` > 0 after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be started for it.
@@ -1882,6 +1894,16 @@ int gmp_dump_leaks(int fd,
  * @since   0.1
  */
 int gmp_stats(gmp_stats_t *stats, size_t struct_size);
+
+/**
+ * What a sched_seed has drawn so far, as one number: a hash over which task was chosen to run, and which made a call and
+ * yielded at it, in their order. Two runs with equal hashes had the same order of task switches. To be compared when the
+ * tasks are at rest.
+ *
+ * @return  The hash; 0 when no runtime runs, or one without a seed.
+ * @context any thread or task  @blocks never  @errors none  @since 0.1
+ */
+uint64_t gmp_trace_hash(void);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -6,7 +6,7 @@ use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
 use gmp_core::sync::mutex::Mutex;
-use gmp_core::sync::sema::{checkpoint, is_asked};
+use gmp_core::sync::sema::{asked, checkpoint, is_asked};
 use std::ffi::c_int;
 
 /// A mutex. All-zero is unlocked and ready to use: no init, no destroy. It must not be moved or copied while in use. It
@@ -45,8 +45,15 @@ pub unsafe extern "C" fn gmp_mutex_lock(m: *mut gmp_mutex_t, deadline: gmp_time_
         return lock_slowly(m, deadline);
     }
     if is_asked() {
-        m.ask();
+        return locked_and_asked(m);
     }
+    GMP_OK
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn locked_and_asked(m: &Mutex) -> c_int {
+    asked(m);
     GMP_OK
 }
 

@@ -28,7 +28,11 @@ pub struct gmp_config {
     pub max_threads: i32,
     /// Bytes of stack that a task may use, rounded up to a size class. 0: 192 KiB.
     pub stack_size: usize,
-    /// 0: normal. Else repeatable scheduling on one processor, seeded with this.
+    /// 0: normal. Else repeatable scheduling on one processor (max_procs is 1, and stays 1): which ready task runs next, and
+    /// whether a task yields at a call of the runtime, before it or after it, is drawn from this seed. Equal seeds give a
+    /// program equal orders of task switches, as gmp_trace_hash tells, as long as what its tasks do depends on nothing else:
+    /// on no other thread (let gmp_run start the first task), on no real time, and on no call outside of the runtime that
+    /// takes longer than 100 ms.
     pub sched_seed: u64,
     /// GMP_CONFIG_* flags.
     pub flags: u32,
@@ -44,6 +48,10 @@ pub type gmp_config_t = gmp_config;
 pub const GMP_CONFIG_OVERFLOW_HANDLER: u32 = 1u32;
 /// Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
 pub const GMP_CONFIG_DEADLOCK_ABORT: u32 = 2u32;
+/// Configuration flag, with a sched_seed only: time is virtual. gmp_now begins at 1000 s and stands still while a task could
+/// run; when all are parked it jumps to the next deadline or timer of theirs, so a task sleeps an hour in no time. (A task
+/// that waits in a loop for gmp_now to go on waits for ever.) A thread that is no task waits until its deadline in real time.
+pub const GMP_CONFIG_VIRTUAL_TIME: u32 = 4u32;
 
 /// Fills `cfg` with the defaults. Always called with sizeof(gmp_config_t), so that the library knows which members the
 /// caller's header has.
@@ -67,7 +75,7 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
     // SAFETY: the caller's struct.
     let cfg = unsafe { input(cfg) }?;
     let later = GMP_CONFIG_DEADLOCK_ABORT;
-    if cfg.flags & !(later | GMP_CONFIG_OVERFLOW_HANDLER) != 0 {
+    if cfg.flags & !(later | GMP_CONFIG_OVERFLOW_HANDLER | GMP_CONFIG_VIRTUAL_TIME) != 0 {
         return Err(Error::Invalid);
     }
     if cfg.flags & later != 0 {
@@ -79,6 +87,7 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
         stack_size: cfg.stack_size,
         sched_seed: cfg.sched_seed,
         overflow_handler: cfg.flags & GMP_CONFIG_OVERFLOW_HANDLER != 0,
+        virtual_time: cfg.flags & GMP_CONFIG_VIRTUAL_TIME != 0,
     })
 }
 
@@ -88,7 +97,7 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
 /// @return     GMP_OK or a code.
 /// @context any thread or task  @blocks the thread, shortly, while threads are created
 /// @errors  GMP_EBUSY: it runs already (also while a shutdown is waiting). GMP_EINVAL: a setting is negative, a stack
-///          size too large, a flag unknown, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
+///          size too large, a flag unknown, virtual time asked for without a seed, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
 ///          GMP_EAGAIN: the system gives no thread. GMP_ENOMEM. On failure nothing is left behind.
 /// @since   0.1
 #[no_mangle]
@@ -149,7 +158,7 @@ pub extern "C" fn gmp_shutdown(deadline: gmp_time_t) -> c_int {
 /// The number of processors; sets it when `n` > 0, which also ends the following of the CPUs allowed. Takes effect while
 /// tasks run, in both directions.
 ///
-/// @param n  How many there shall be (at most 4096 are made); 0 or less only asks.
+/// @param n  How many there shall be (at most 4096 are made; one with a sched_seed); 0 or less only asks.
 /// @return   The number before the call, or a code.
 /// @context any thread or task  @blocks the thread, shortly
 /// @errors  GMP_ESTOPPED: `n` > 0 after gmp_shutdown. GMP_EAGAIN, GMP_ENOMEM: the runtime could not be started for it.

@@ -94,6 +94,17 @@ pub unsafe extern "C" fn gmp_stats(stats: *mut gmp_stats_t, struct_size: usize) 
     })
 }
 
+/// What a sched_seed has drawn so far, as one number: a hash over which task was chosen to run, and which made a call and
+/// yielded at it, in their order. Two runs with equal hashes had the same order of task switches. To be compared when the
+/// tasks are at rest.
+///
+/// @return  The hash; 0 when no runtime runs, or one without a seed.
+/// @context any thread or task  @blocks never  @errors none  @since 0.1
+#[no_mangle]
+pub extern "C" fn gmp_trace_hash() -> u64 {
+    global::trace_hash()
+}
+
 fn convert(struct_size: usize) -> gmp_stats {
     let now = global::stats();
     gmp_stats {

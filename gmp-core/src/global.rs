@@ -154,7 +154,7 @@ pub fn wait_idle(deadline: i64) -> Result<()> {
         return Err(Error::Deadlock);
     }
     match peek() {
-        Some(s) => s.wait_quiet(deadline),
+        Some(s) => s.wait_quiet(crate::base::clock::real(deadline)),
         None => Ok(()),
     }
 }
@@ -303,6 +303,12 @@ fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
     copy.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
     copy.extend_from_slice(bytes);
     Ok(copy)
+}
+
+/// What a seed has drawn so far, as one number: equal for equal orders of task switches. 0 without a seed. Does not enter the
+/// runtime.
+pub fn trace_hash() -> u64 {
+    look(|s| if s.settings.seeded { s.seeded.trace() } else { 0 }).unwrap_or(0)
 }
 
 /// A stale handle of a runtime that a fork left behind says so.

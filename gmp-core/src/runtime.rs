@@ -23,6 +23,8 @@ pub struct Config {
     pub sched_seed: u64,
     /// Say which task has run past its stack, before the host's own handlers of SIGSEGV have their turn.
     pub overflow_handler: bool,
+    /// Only with a seed: time goes on when every task is parked, by as much as is needed.
+    pub virtual_time: bool,
 }
 
 /// The monitor runs no foreign code.
@@ -34,7 +36,7 @@ const IDLE_THREAD_MS: i64 = 30_000;
 impl Config {
     /// Checks and fills in. `epoch` numbers the start.
     fn settings(&self, keys: &'static Keys, epoch: u8) -> Result<Settings> {
-        if self.max_procs < 0 || self.max_threads < 0 {
+        if self.max_procs < 0 || self.max_threads < 0 || self.virtual_time && self.sched_seed == 0 {
             return Err(Error::Invalid);
         }
         let stack_class = Class::for_size(self.stack_size).ok_or(Error::Invalid)?;
@@ -49,6 +51,8 @@ impl Config {
             seed: if self.sched_seed != 0 { self.sched_seed } else { crate::sys::clock::now() as u64 },
             idle_thread: idle_thread(),
             overflow_handler: self.overflow_handler,
+            seeded: self.sched_seed != 0,
+            virtual_time: self.virtual_time,
             keys,
             epoch,
         })

@@ -13,6 +13,7 @@
 //! are made; a fork while somebody starts.
 
 use super::{peek, GLOBAL, NEVER, REFUSING, RUNNING, STOPPED};
+use crate::base::clock as task_clock;
 use crate::base::error::{Error, Result};
 use crate::primitive::{forks, tls, yield_thread, AtomicI32, Ordering::*};
 use crate::runtime::{Config, Runtime};
@@ -73,6 +74,10 @@ pub fn start(config: &Config) -> Result<()> {
     if config.overflow_handler {
         fault::install(overflow::report)?;
     }
+    let settings = &runtime.shared().settings;
+    if settings.seeded {
+        task_clock::begin(settings.virtual_time);
+    }
     GLOBAL.starts.fetch_add(1, Relaxed);
     GLOBAL.forked.fetch_and(!(1 << epoch), Relaxed);
     GLOBAL.shared.store(runtime.shared() as *const Shared as *mut Shared, SeqCst);
@@ -87,6 +92,7 @@ pub fn shutdown(deadline: i64) -> Result<()> {
     if !tls::get().is_null() {
         return Err(Error::Deadlock);
     }
+    let deadline = task_clock::real(deadline);
     let starts = loop {
         if let Some(s) = peek() {
             // Counted, so it is still this one.
@@ -118,6 +124,8 @@ pub fn shutdown(deadline: i64) -> Result<()> {
     while GLOBAL.users.load(SeqCst) != 0 {
         yield_thread();
     }
+    // Under the lock: the next start has a clock of its own.
+    task_clock::end();
     // Not under the lock: the machines' last hooks may wait for what a forking thread holds.
     drop(running);
     let told = runtime.shared().settings.overflow_handler;
@@ -182,6 +190,7 @@ extern "C" fn fork_child() {
 /// In a child: what is left of the parent's is given up. The calling thread is the only one, or the first to start here.
 fn begin_afresh() {
     forks::count_fork();
+    task_clock::end();
     tls::set(std::ptr::null_mut());
     GLOBAL.forks.thread.store(0, Relaxed);
     // SAFETY: who holds it, if anybody, is this thread (`fork_prepare`) or not here.

@@ -39,6 +39,8 @@ pub const RETIRE: u32 = 4;
 pub const CXX: u32 = 8;
 /// Something lies in the inbox.
 pub const INBOX: u32 = 16;
+/// Always requested in a seeded runtime (`sched/seeded.rs`): every call takes the slow way.
+pub const SEEDED: u32 = 32;
 
 /// See the module.
 #[derive(Debug)]
@@ -96,9 +98,9 @@ impl Owner {
         self.requests.fetch_or(bits, AcqRel);
     }
 
-    /// Takes the requests, under the lock.
+    /// Takes the requests, under the lock. [`SEEDED`] stays.
     pub fn take_requests(&self) -> u32 {
-        self.requests.swap(0, AcqRel)
+        self.requests.fetch_and(SEEDED, AcqRel)
     }
 
     /// Under the lock: true when the machine is outside and stays out of its processor until it has been to the

@@ -236,6 +236,30 @@ impl RunQueue {
         None
     }
 
+    /// The ring's entry at `n` (below its length), `Running`; None: it was stale. The first takes its place.
+    pub fn pop_at(&self, n: u32) -> Option<*mut Task> {
+        let head = self.head.load(Relaxed);
+        debug_assert!(n < self.ring_len());
+        self.ring[(head % RING) as usize].swap(&self.ring[(head.wrapping_add(n) % RING) as usize]);
+        self.pop_entry()?.start_private()
+    }
+
+    /// Makes entries of tasks that never ran such as the global queue's are: no joiner runs them in place. Those that were
+    /// pushed since the last time, at the ring's tail.
+    pub fn make_special(&self) {
+        let (head, mut at) = (self.head.load(Relaxed), self.tail.load(Relaxed));
+        while at != head {
+            at = at.wrapping_sub(1);
+            let place = &self.ring[(at % RING) as usize];
+            if !place.get().is_new() {
+                break;
+            }
+            if let Some(task) = place.get().into_global() {
+                place.set(Entry::special(task));
+            }
+        }
+    }
+
     #[inline(always)]
     fn pop_entry(&self) -> Option<Entry> {
         let head = self.head.load(Relaxed);
@@ -379,6 +403,21 @@ mod tests {
         assert!(tasks[0].status.start_private(ticket));
         q.forget(&tasks[0]);
         assert_eq!(drain(&q), [1]);
+    }
+
+    #[test]
+    fn any_entry_of_the_ring_can_be_taken_and_new_ones_lose_their_tickets() {
+        let q = RunQueue::new();
+        let tasks: Vec<Task> = (0..5).map(Task::new).collect();
+        tasks.iter().for_each(|t| publish(&q, t));
+        assert!(q.demote_next().is_ok());
+        q.make_special();
+        assert!(tasks.iter().all(|t| t.status.status() == Status::NewGlobal));
+        // SAFETY: the tests' own records.
+        let take = |n| unsafe { (*q.pop_at(n).unwrap()).index };
+        // The first takes the place of the one that was taken.
+        assert_eq!([take(3), take(0), take(1), take(1), take(0)], [3, 1, 0, 4, 2]);
+        assert_eq!(q.ring_len(), 0);
     }
 
     #[test]

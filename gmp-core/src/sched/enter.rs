@@ -7,8 +7,8 @@
 //! call of the runtime except the getters may therefore move its task to another thread.
 //! Blocks: the task (while it queues), never the thread on behalf of a task.
 
-use super::{find, switching, Inside};
-use crate::machine::owner::{CXX, INBOX, RETIRE, YIELD};
+use super::{find, seeded, switching, Inside};
+use crate::machine::owner::{CXX, INBOX, RETIRE, SEEDED, YIELD};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
 use crate::task::Task;
@@ -98,7 +98,8 @@ unsafe fn slow(mut m: *const Machine) -> Inside {
         }
         // SAFETY: inside, and the processor is there.
         let i = unsafe { Inside::assume(m) };
-        if requests & YIELD != 0 && may_yield && find::others_wait(i) {
+        let yields = if requests & SEEDED == 0 { requests & YIELD != 0 } else { may_yield && seeded::yields(i) };
+        if yields && may_yield && find::others_wait(i) {
             // SAFETY: the current task of this machine.
             unsafe {
                 let me = machine.current.get();

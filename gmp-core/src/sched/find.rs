@@ -7,11 +7,11 @@
 //! (same slice); ring; own shared deque; a batch of the global queue; then others' shared deques, in random order,
 //! and others' timers.
 
-use super::{ready, Inside, Shared};
+use super::{ready, seeded, Inside, Shared};
+use crate::base::clock;
 use crate::primitive::Ordering::*;
 use crate::processor::runq::Entry;
 use crate::processor::Processor;
-use crate::sys::clock;
 use crate::task::ready_list::ReadyList;
 use crate::task::Task;
 
@@ -67,6 +67,9 @@ pub fn plain(i: Inside) -> Option<*mut Task> {
 #[cold]
 fn attend(i: Inside) -> Option<*mut Task> {
     let (p, m) = (i.p(), i.m());
+    if i.s().settings.seeded {
+        return seeded::choose(i);
+    }
     p.attention.store(false, Relaxed);
     expire_own(i);
     ready::demote_next(i);
@@ -131,14 +134,10 @@ fn from_global(i: Inside) -> Option<*mut Task> {
     let mut batch = s.global.take(s.procs_wanted());
     let first = batch.pop()?;
     while let Some(task) = batch.pop() {
-        // SAFETY: taken from the queue: ours.
-        let plain = unsafe {
-            // Long parked: its frames are in nobody's cache, and it runs soon.
-            prefetch((*task).sp.get());
-            (*task).sp.get() != 0 && (*task).class().is_null()
-        };
-        let entry = if plain { Entry::ready(task) } else { Entry::special(task) };
-        if let Err(rest) = i.p().runq.push_back(entry) {
+        // SAFETY: taken from the queue: ours. Long parked: its frames are in nobody's cache, and it runs soon.
+        prefetch(unsafe { (*task).sp.get() });
+        // SAFETY: as above.
+        if let Err(rest) = i.p().runq.push_back(unsafe { entry_of(task) }) {
             ready::overflow(i, rest);
         }
     }
@@ -150,6 +149,21 @@ fn from_global(i: Inside) -> Option<*mut Task> {
     Some(first)
 }
 
+/// The private entry of a task of the global queue.
+///
+/// # Safety
+/// `task` was taken from the queue.
+#[inline(always)]
+pub unsafe fn entry_of(task: *mut Task) -> Entry {
+    // SAFETY: the caller's promise.
+    let plain = unsafe { (*task).sp.get() != 0 && (*task).class().is_null() };
+    if plain {
+        Entry::ready(task)
+    } else {
+        Entry::special(task)
+    }
+}
+
 /// Starts to load what a parked task's switch will read: three lines at its stack pointer.
 #[inline(always)]
 fn prefetch(sp: usize) {
@@ -159,7 +173,7 @@ fn prefetch(sp: usize) {
 }
 
 /// Sees to this processor's deadlines and timers that are due. True when there were any: tasks may have become ready.
-fn expire_own(i: Inside) -> bool {
+pub fn expire_own(i: Inside) -> bool {
     expire(i, i.p())
 }
 
@@ -209,6 +223,9 @@ pub fn anywhere(i: Inside) -> Option<*mut Task> {
     if let Some(task) = local(i) {
         return Some(task);
     }
+    if s.settings.virtual_time && seeded::advance(i) {
+        return local(i);
+    }
     if !m.searching.replace(true) {
         s.idle.start_search();
     }
@@ -234,8 +251,8 @@ fn steal(i: Inside, last: bool) -> Option<*mut Task> {
     let n = s.procs_made();
     // SAFETY: the generator belongs to the processor, which is ours.
     let rng = unsafe { &mut *p.rng.get() };
-    let mut at = rng.below(n);
-    let mut step = rng.below(n).max(1);
+    // One processor draws nothing: how often a machine looks in vain must not change a seed's choices.
+    let (mut at, mut step) = if n > 1 { (rng.below(n), rng.below(n).max(1)) } else { (0, 1) };
     while gcd(step, n) != 1 {
         step = step % n + 1;
     }
@@ -269,6 +286,9 @@ impl Shared {
     /// True when something that any machine could take is published, or a timer is due: what a machine that gives
     /// up looks at again, and what a hand-off asks. (Must agree with [`anywhere`], §5.16.)
     pub fn has_published_work(&self) -> bool {
+        if self.settings.virtual_time && self.can_advance() {
+            return true;
+        }
         !self.global.is_empty() || self.procs().any(|p| p.runq.has_shared()) || self.earliest_timer() <= clock::now()
     }
 
@@ -277,8 +297,11 @@ impl Shared {
         self.procs().any(|p| p.runq.private_len() > 0)
     }
 
-    /// The earliest expiry of all timers.
+    /// The earliest expiry of all timers that time itself brings about.
     pub fn earliest_timer(&self) -> i64 {
+        if self.settings.virtual_time {
+            return crate::source::timer::NEVER;
+        }
         self.procs().map(|p| p.timers.earliest()).min().unwrap_or(crate::source::timer::NEVER)
     }
 }

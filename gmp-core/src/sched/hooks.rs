@@ -69,7 +69,7 @@ pub unsafe fn leaving_without_processor(m: &Machine, me: &Task) {
 pub unsafe fn entered(me: &Task) {
     // SAFETY: the caller's promise; after the call the machine may be another, so callers look it up anew.
     unsafe {
-        Inside::current().exit();
+        Inside::current().m().exit();
         entered_first(me);
         super::enter::enter();
     }

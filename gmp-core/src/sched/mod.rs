@@ -26,6 +26,7 @@ pub mod procs;
 pub mod ready;
 pub mod retake;
 pub mod run;
+pub mod seeded;
 pub mod shutdown;
 pub mod spawn;
 pub mod stacks;
@@ -69,6 +70,9 @@ pub struct Settings {
     pub idle_thread: i64,
     /// Stack overflows are told of (`overflow.rs`).
     pub overflow_handler: bool,
+    /// The seed was given: the order is drawn from it. And whether time is virtual.
+    pub seeded: bool,
+    pub virtual_time: bool,
     /// The process's keys of task-local values.
     pub keys: &'static crate::task::local::Keys,
     /// Numbers this start among all of the process (see `task/handle.rs`).
@@ -158,6 +162,7 @@ pub struct Shared {
     pub extras: [Lock; 16],
     /// Machines that are locked to a task (`bound.rs`).
     pub locked_machines: AtomicI32,
+    pub seeded: seeded::Seeded,
 }
 
 impl Shared {
@@ -207,6 +212,7 @@ impl Shared {
             visitors: AtomicU32::new(0),
             extras: Default::default(),
             locked_machines: AtomicI32::new(0),
+            seeded: seeded::Seeded::new(settings.seed),
             settings,
         })
     }
@@ -224,7 +230,10 @@ impl Shared {
     fn add_processor(&self) -> &Processor {
         let n = self.procs_len.load(Relaxed);
         let seed = self.settings.seed ^ Rng::new(n as u64).bits();
-        let p = Box::into_raw(Box::new(Processor::new(n, seed)));
+        let p = Processor::new(n, seed);
+        // Stays: what runs next is drawn each time (`find::local`).
+        p.attention.store(self.settings.seeded, Relaxed);
+        let p = Box::into_raw(Box::new(p));
         self.procs[n as usize].store(p, Relaxed);
         self.procs_len.store(n + 1, Release);
         // SAFETY: just made; freed only in `drop`.
@@ -297,9 +306,13 @@ impl Inside {
         unsafe { &*(self.m().shared as *const Shared) }
     }
 
-    /// Leaves the runtime.
+    /// Leaves the runtime, at the end of a call.
     #[inline(always)]
     pub fn exit(self) {
+        let tick = self.m().tick.get();
         self.m().exit();
+        if tick & seeded::TICK != 0 {
+            seeded::called();
+        }
     }
 }

@@ -11,7 +11,7 @@
 //! a task or starts a timer wakes it (`attention.rs`).
 
 use super::retake::{Burners, Suspect, Why, SLICE};
-use super::Shared;
+use super::{seeded, Shared};
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
@@ -210,6 +210,10 @@ impl Watch<'_> {
             seen.slice_since = now;
         }
         if !waits {
+            return;
+        }
+        if s.settings.seeded && now - seen.since < seeded::PATIENCE {
+            found.again = found.again.min(seen.since + seeded::PATIENCE);
             return;
         }
         if p.timers.earliest() <= now {

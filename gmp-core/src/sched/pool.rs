@@ -213,6 +213,7 @@ impl Shared {
                 locked.machines.try_reserve(1).map_err(no_memory)?;
                 let index = locked.machines.len() as u32;
                 let machine = Machine::new(index, Owner::new(self.barrier), self as *const Shared as *const ());
+                self.seeded.prepare(self, &machine);
                 locked.machines.push(try_box(machine)?);
                 &**locked.machines.last().expect("just pushed") as *const Machine
             }

@@ -45,7 +45,8 @@ impl Shared {
     ///
     /// Called outside the runtime: the caller's own processor may be among those removed.
     pub fn set_procs(&self, n: i32) -> i32 {
-        let n = n.clamp(1, MAX_PROCS as i32);
+        // A seed's order is that of one processor.
+        let n = n.clamp(1, if self.settings.seeded { 1 } else { MAX_PROCS as i32 });
         let _one_at_a_time = self.resizing.lock();
         let mut locked = self.lock.lock();
         let before = locked.procs_wanted;

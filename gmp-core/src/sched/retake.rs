@@ -13,7 +13,7 @@
 //!  - R3. At most [`BURNERS`] machines for each processor compute without one: the kernel shares the CPUs out among
 //!        threads, and each of these takes a share. Those that sleep are bounded by `max_threads` only.
 
-use super::Shared;
+use super::{seeded, Shared};
 use crate::machine::reading::Away;
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
@@ -195,7 +195,8 @@ impl Shared {
         if self.class_says_blocked(m, p) {
             return self.retake(m, p, Why::Blocked(None), since);
         }
-        if now - since < SLICE {
+        let slice = if self.settings.seeded { seeded::PATIENCE_RUNNING } else { SLICE };
+        if now - since < slice {
             return false;
         }
         if !burners.have_room(self) {

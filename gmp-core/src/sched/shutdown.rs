@@ -44,7 +44,7 @@ impl Shared {
         created as i64 - ended as i64
     }
 
-    /// Blocks the calling thread (not a task) until no task is left.
+    /// Blocks the calling thread (not a task) until no task is left. The deadline is the system's clock's.
     pub fn wait_quiet(&self, deadline: i64) -> Result<()> {
         self.quiet.waiters.fetch_add(1, SeqCst);
         // Of "refuse, then count the tasks" and "count a task, then look whether they are refused" one sees the other

@@ -11,6 +11,7 @@
 //! Called by: the sync objects. Blocks: nothing by itself.
 
 use crate::join::exit_current;
+use crate::machine::owner::SEEDED;
 use crate::machine::Machine;
 use crate::primitive::tls;
 use crate::sched::wait::{Enlisted, Object};
@@ -125,6 +126,19 @@ pub fn is_asked() -> bool {
     let m = tls::get() as *const Machine;
     // SAFETY: a non-null word is this thread's machine.
     !m.is_null() && unsafe { (*m).owner.requested() } != 0
+}
+
+/// By who has just locked `mutex`, and was asked for the processor: the unlock lets others on it. In a seeded runtime the
+/// lock is a moment to do so too.
+#[cold]
+#[inline(never)]
+pub fn asked(mutex: &super::mutex::Mutex) {
+    mutex.ask();
+    let m = tls::get() as *const Machine;
+    // SAFETY: a non-null word is this thread's machine.
+    if !m.is_null() && unsafe { (*m).owner.requested() } & SEEDED != 0 {
+        let_others();
+    }
 }
 
 #[cold]

@@ -26,7 +26,6 @@ fn runtime() -> Box<Shared> {
         idle_thread: i64::MAX,
         keys: &KEYS,
         epoch: 0,
-        idle_thread: 0,
     });
     s.make_procs();
     s
