@@ -132,8 +132,6 @@
 #define GMP_CONFIG_DEADLOCK_ABORT 2u
 
 /**
- * Spawn flag: once started, the task always resumes on the same thread, for code that keeps what belongs to a thread. Other tasks
- * may share it; while one of them keeps it (in foreign code, or by gmp_lock_thread), the sticky task waits for the thread.
  * Configuration flag, with a sched_seed only: time is virtual. gmp_now begins at 1000 s and stands still while a task could
  * run; when all are parked it jumps to the next deadline or timer of theirs, so a task sleeps an hour in no time. (A task
  * that waits in a loop for gmp_now to go on waits for ever.) A thread that is no task waits until its deadline in real time.
@@ -141,7 +139,8 @@
 #define GMP_CONFIG_VIRTUAL_TIME 4u
 
 /**
- * Spawn flag: once started, the task always resumes on the same thread. Version 0.1 answers GMP_ENOTSUP.
+ * Spawn flag: once started, the task always resumes on the same thread, for code that keeps what belongs to a thread. Other tasks
+ * may share it; while one of them keeps it (in foreign code, or by gmp_lock_thread), the sticky task waits for the thread.
  */
 #define GMP_SPAWN_STICKY 1u
 
