@@ -109,6 +109,7 @@ fn is_fresh(program: &Path, sources: &[PathBuf]) -> bool {
         "tests/c/waits.h",
         "tests/c/alive.h",
         "tests/c/dump_text.h",
+        "tests/c/seeded.h",
         "tests/crash/dying.h",
         "include/gmprt.h",
     ]
