@@ -802,7 +802,8 @@ int gmp_config_init(gmp_config_t *cfg, size_t struct_size);
  * @return     GMP_OK or a code.
  * @context any thread or task  @blocks the thread, shortly, while threads are created
  * @errors  GMP_EBUSY: it runs already (also while a shutdown is waiting). GMP_EINVAL: a setting is negative, a stack
- *          size too large, a flag unknown, virtual time asked for without a seed, or struct_size foolish. GMP_ENOTSUP: a flag of a later version.
+ *          size too large, a flag unknown, virtual time without a seed, or struct_size foolish. GMP_ENOTSUP: a flag of a later
+ *          version.
  *          GMP_EAGAIN: the system gives no thread. GMP_ENOMEM. On failure nothing is left behind.
  * @since   0.1
  */
