@@ -89,7 +89,7 @@ impl Runtime {
         s.make_procs();
         s.make_machine(s.lock.lock(), None, false)?;
         let arg = runtime.shared as *mut c_void;
-        let monitor = thread::spawn(c"gmp-monitor", MONITOR_STACKS, monitor_thread, arg)?;
+        let monitor = thread::spawn(c"gmp-monitor", MONITOR_STACKS, s.mask, monitor_thread, arg)?;
         let mut locked = s.lock.lock();
         locked.threads.try_reserve(1).map_err(|_| Error::NoMemory)?;
         locked.threads.push((0, monitor));

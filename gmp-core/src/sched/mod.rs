@@ -44,6 +44,7 @@ use crate::machine::Machine;
 use crate::primitive::{forks, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::processor::Processor;
 use crate::stack::Depot;
+use crate::sys::thread::Mask;
 use crate::task::class::Class;
 use crate::task::slab::Slab;
 use attention::Attention;
@@ -130,6 +131,8 @@ pub struct Shared {
     pub settings: Settings,
     /// The process that made it (`forks`).
     pub process: u32,
+    /// The signals that who started the runtime blocks; so do its threads.
+    pub mask: Mask,
     pub barrier: Barrier,
     pub slab: Slab,
     pub depot: Depot,
@@ -171,6 +174,7 @@ impl Shared {
         let barrier = Barrier::new();
         Box::new(Shared {
             process: forks(),
+            mask: Mask::current(),
             barrier,
             slab: Slab::new(),
             depot: Depot::new(),

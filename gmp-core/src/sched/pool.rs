@@ -144,7 +144,8 @@ impl Shared {
         m.thread.set(number);
         drop(locked);
         let name = CString::new(format!("gmp-m{}", m.index)).expect("no zero byte");
-        let thread = thread::spawn(&name, self.machine_stacks(), machine_thread, m as *const Machine as *mut c_void);
+        let arg = m as *const Machine as *mut c_void;
+        let thread = thread::spawn(&name, self.machine_stacks(), self.mask, machine_thread, arg);
         let mut locked = self.lock.lock();
         match thread {
             Ok(thread) => {

@@ -16,7 +16,7 @@
 //! | [`futex::wait`] | sleep while a word has a value, until woken or an absolute time of `clock` | |
 //! | [`futex::wake`] | wake up to n sleepers of an address | none: the word may be gone |
 //! | [`membarrier::register`], [`membarrier::heavy`] | a full fence on every running thread of the process | `heavy` after `register` said true |
-//! | [`thread::spawn`], `join`, `try_join` | threads with a name, a stack size and if wanted an alternate stack for signals; the signal mask is the spawner's | each thread is joined once |
+//! | [`thread::spawn`], `join`, `try_join`, [`thread::Mask`] | threads with a name, a stack size, a signal mask and if wanted an alternate stack for signals | each thread is joined once |
 //! | [`thread::current_tid`], [`thread::errno_location`], [`thread::times_slept`] | of the calling thread | |
 //! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
 //! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |

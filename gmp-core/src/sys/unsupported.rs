@@ -145,12 +145,23 @@ pub mod thread {
     /// What a new thread runs.
     pub type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
 
+    /// Which signals a thread blocks.
+    #[derive(Clone, Copy)]
+    pub struct Mask;
+
+    impl Mask {
+        /// Nobody knows.
+        pub fn current() -> Mask {
+            Mask
+        }
+    }
+
     /// A running thread; there is none.
     #[must_use]
     pub enum Thread {}
 
     /// Refused.
-    pub fn spawn(_: &CStr, _: Stacks, _: Entry, _: *mut c_void) -> Result<Thread, Errno> {
+    pub fn spawn(_: &CStr, _: Stacks, _: Mask, _: Entry, _: *mut c_void) -> Result<Thread, Errno> {
         Err(NO)
     }
 

@@ -161,9 +161,9 @@ mod tests {
         // SAFETY: nothing is being thrown in this thread, and the two words are its own.
         assert_eq!(unsafe { *here }, [0, 0]);
         let mut there = 0usize;
-        thread::spawn(c"cxx", thread::Stacks { size: 0, alternate: 0 }, ask, &mut there as *mut usize as *mut c_void)
-            .unwrap()
-            .join();
+        let stacks = thread::Stacks { size: 0, alternate: 0 };
+        let arg = &mut there as *mut usize as *mut c_void;
+        thread::spawn(c"cxx", stacks, thread::Mask::current(), ask, arg).unwrap().join();
         assert!(there != 0 && there != here as usize);
     }
 }

@@ -1,7 +1,8 @@
 //! Threads of ours: starting, joining, and what is the thread's own.
 //!
-//! Always true: a thread inherits the signal mask of its spawner, since a mask set here would leak into every
-//! child process that a task starts.
+//! Always true: a thread has the signal mask that its spawner names, which is some thread's of the host: one made up here would
+//! leak into every child process that a task starts. While the thread is made all signals are blocked for both, so that none is
+//! taken by a thread that does not want it.
 //! Called by: the machines and the monitor. `join` blocks; the others do not.
 
 use super::{errno, mem};
@@ -50,18 +51,53 @@ unsafe impl Sync for Thread {}
 /// The longest thread name the kernel keeps, with its NUL.
 const NAME_LEN: usize = 16;
 
+/// Which signals a thread blocks.
+#[derive(Clone, Copy)]
+pub struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// The calling thread's.
+    pub fn current() -> Mask {
+        // SAFETY: an all-zero set is valid, and is written by the call.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &mut set);
+            Mask(set)
+        }
+    }
+
+    /// Every signal.
+    fn all() -> Mask {
+        // SAFETY: an all-zero set is valid, and is written by the call.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut set);
+            Mask(set)
+        }
+    }
+
+    /// Makes it the calling thread's; gives the one before.
+    fn set(&self) -> Mask {
+        let mut old = *self;
+        // SAFETY: reads one set and writes the other.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, &mut old.0) };
+        old
+    }
+}
+
 /// What `spawn` hands to the new thread; the thread frees it.
 struct Start {
     entry: Entry,
     arg: *mut c_void,
     name: [u8; NAME_LEN],
     alternate: libc::stack_t,
+    mask: Mask,
 }
 
 /// Starts a thread for `entry`. The thread names itself; names are cut at 15 bytes.
-pub fn spawn(name: &CStr, stacks: Stacks, entry: Entry, arg: *mut c_void) -> Result<Thread, Errno> {
+pub fn spawn(name: &CStr, stacks: Stacks, mask: Mask, entry: Entry, arg: *mut c_void) -> Result<Thread, Errno> {
     let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    let mut start = Start { entry, arg, name: [0; NAME_LEN], alternate: none };
+    let mut start = Start { entry, arg, name: [0; NAME_LEN], alternate: none, mask };
     for (to, from) in start.name.iter_mut().take(NAME_LEN - 1).zip(name.to_bytes()) {
         *to = *from;
     }
@@ -73,7 +109,9 @@ pub fn spawn(name: &CStr, stacks: Stacks, entry: Entry, arg: *mut c_void) -> Res
             return Err(Errno(libc::ENOMEM));
         }
         block.write(start);
+        let old = Mask::all().set();
         let result = errno::keep(|| create(stacks, block));
+        old.set();
         if result.is_err() {
             dealloc(block as *mut u8, Layout::new::<Start>());
         }
@@ -143,7 +181,7 @@ fn map_stack(size: usize, alternate: usize) -> Result<Mapping, Errno> {
 
 extern "C" fn main(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` wrote a `Start` there and left it to this thread. prctl reads NAME_LEN bytes at most.
-    let Start { entry, arg, alternate, .. } = unsafe {
+    let Start { entry, arg, alternate, mask, .. } = unsafe {
         let start = start as *mut Start;
         let taken = start.read();
         dealloc(start as *mut u8, Layout::new::<Start>());
@@ -151,6 +189,7 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
         taken
     };
     let ours = use_alternate(&alternate);
+    mask.set();
     let result = entry(arg);
     if ours {
         let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
@@ -298,7 +337,7 @@ mod tests {
             }
             std::ptr::null_mut()
         }
-        spawn(c"twice", plain(0), twice, std::ptr::null_mut()).unwrap().join();
+        spawn(c"twice", plain(0), Mask::current(), twice, std::ptr::null_mut()).unwrap().join();
     }
 
     extern "C" fn report(arg: *mut c_void) -> *mut c_void {
@@ -323,7 +362,9 @@ mod tests {
     fn a_thread_has_its_name_cut_its_own_id_and_at_least_the_stack_asked_for() {
         for size in [0, 10_000, 300_000] {
             let mut out = (0, [0u8; 16], 0usize);
-            spawn(c"gmp-test-name-too-long", plain(size), report, &mut out as *mut _ as *mut c_void).unwrap().join();
+            spawn(c"gmp-test-name-too-long", plain(size), Mask::current(), report, &mut out as *mut _ as *mut c_void)
+                .unwrap()
+                .join();
             assert_ne!(out.0, current_tid());
             assert_eq!(&out.1, b"gmp-test-name-t\0");
             assert!(out.2 >= size, "{} < {size}", out.2);
@@ -336,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_cannot_be_had_is_an_error() {
-        let errno = spawn(c"big", plain(usize::MAX / 2), nothing, std::ptr::null_mut()).err().unwrap();
+        let errno = spawn(c"big", plain(usize::MAX / 2), Mask::current(), nothing, std::ptr::null_mut()).err().unwrap();
         assert!([libc::EAGAIN, libc::ENOMEM, libc::EINVAL].contains(&errno.0), "{errno}");
     }
 
@@ -347,15 +388,20 @@ mod tests {
     }
 
     #[test]
-    fn the_signal_mask_is_the_spawners() {
+    fn the_signal_mask_is_the_one_that_was_named() {
         // SAFETY: signal sets are initialised by sigemptyset; the old mask is restored.
         unsafe {
             let (mut set, mut old, mut seen): (libc::sigset_t, libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
             libc::sigemptyset(&mut set);
             libc::sigaddset(&mut set, libc::SIGUSR2);
             libc::pthread_sigmask(libc::SIG_SETMASK, &set, &mut old);
-            spawn(c"mask", plain(0), mask, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            let named = Mask::current();
+            libc::sigaddset(&mut set, libc::SIGUSR1);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
+            spawn(c"mask", plain(0), named, mask, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            let mine = Mask::current().0;
             libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut());
+            assert_eq!(libc::sigismember(&mine, libc::SIGUSR1), 1);
             assert_eq!(libc::sigismember(&seen, libc::SIGUSR2), 1);
             assert_eq!(libc::sigismember(&seen, libc::SIGUSR1), 0);
         }
