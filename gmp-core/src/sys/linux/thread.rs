@@ -313,7 +313,7 @@ mod tests {
             // SAFETY: all zero is a `stack_t`.
             let mut seen: libc::stack_t = unsafe { std::mem::zeroed() };
             let stacks = Stacks { size: 0, alternate: size };
-            spawn(c"alternate", stacks, alternate, &mut seen as *mut _ as *mut c_void).unwrap().join();
+            spawn(c"alternate", stacks, Mask::current(), alternate, &mut seen as *mut _ as *mut c_void).unwrap().join();
             assert_eq!(seen.ss_flags & libc::SS_DISABLE != 0, size == 0);
             assert!(seen.ss_size >= size);
         }
