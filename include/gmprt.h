@@ -127,7 +127,16 @@
 #define GMP_CONFIG_OVERFLOW_HANDLER 1u
 
 /**
- * Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
+ * Configuration flag: a deadlock aborts the process, with the report, instead of being reported only.
+ *
+ * A deadlock is: tasks live, none of them can ever run again, nothing is pending that could make one ready (a deadline, a timer, a task
+ * in foreign code), and every foreign thread that has called in and still lives is itself waiting in here without a deadline. Calls that only
+ * look (clocks, statistics, names of codes, task ids) and task-local values do not count as calling in. It is reported once on standard error
+ * ("all tasks are asleep", with a list of them) and counted in gmp_stats_t.deadlocks, again when a task has run in between; gmp_run,
+ * gmp_join, gmp_wait_idle and gmp_shutdown of foreign threads, without a deadline, answer GMP_EDEADLK. Tasks that wait for each other are left as
+ * they are, and the runtime stays usable: somebody may come later and wake them. As long as the process has threads that have never called
+ * in, the state must have lasted for 3 seconds, so that a thread which is only just starting is not overlooked; else for 10 milliseconds. What
+ * a signal handler or a timer of the host would do cannot be seen.
  */
 #define GMP_CONFIG_DEADLOCK_ABORT 2u
 
@@ -818,7 +827,8 @@ int gmp_start(const gmp_config_t *cfg);
  * @return     GMP_OK or a code.
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_EINVAL: `fn` is NULL. GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_ENOMEM, GMP_ESTOPPED,
- *          GMP_EAGAIN as gmp_go: nothing ran.
+ *          GMP_EAGAIN as gmp_go: nothing ran. GMP_EDEADLK: called by a foreign thread, and no task can ever go on (see
+ *          GMP_CONFIG_DEADLOCK_ABORT); the task is left alone.
  * @since   0.1
  */
 int gmp_run(gmp_fn_t fn, void *arg);
@@ -830,7 +840,8 @@ int gmp_run(gmp_fn_t fn, void *arg);
  * @return          GMP_OK (also when nothing was ever started) or a code.
  * @context foreign thread  @blocks the thread
  * @errors  GMP_EAGAIN: a task is left, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_EDEADLK: called
- *          by a task, which would wait for itself.
+ *          by a task, which would wait for itself; or GMP_FOREVER was given and no task can ever go on (see
+ *          GMP_CONFIG_DEADLOCK_ABORT).
  * @since   0.1
  */
 int gmp_wait_idle(gmp_time_t deadline);
@@ -843,7 +854,8 @@ int gmp_wait_idle(gmp_time_t deadline);
  * @return          GMP_OK (also when nothing runs) or a code.
  * @context foreign thread  @blocks the thread
  * @errors  GMP_EAGAIN or GMP_ETIMEDOUT: tasks are left. It stays refusing, and calling again goes on waiting.
- *          GMP_EDEADLK: called by a task; nothing happened.
+ *          GMP_EDEADLK: called by a task; nothing happened. Or GMP_FOREVER was given and no task can ever go on (see
+ *          GMP_CONFIG_DEADLOCK_ABORT): it stays refusing, as after GMP_ETIMEDOUT.
  * @since   0.1
  */
 int gmp_shutdown(gmp_time_t deadline);
@@ -954,11 +966,14 @@ int gmp_spawn(gmp_task_fn_t fn,
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
  *          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
- *          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+ *          GMP_EDEADLK: the task itself; or, from a foreign thread with
+ *          GMP_FOREVER, no task can ever go on (see GMP_CONFIG_DEADLOCK_ABORT): the handle stays. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
  *          GMP_ECANCELED: the calling task's context ended; the handle stays.
  * @since   0.1
  */
-int gmp_join(gmp_task_t *task, gmp_time_t deadline, void **result_out);
+int gmp_join(gmp_task_t *task,
+             gmp_time_t deadline,
+             void **result_out);
 
 /**
  * Detaches a task: uses the handle up; the task goes on.

@@ -5,6 +5,7 @@
 use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
+use gmp_core::sched::attach::note_foreign;
 use gmp_core::sync::mutex::Mutex;
 use gmp_core::sync::sema::{asked, checkpoint, is_asked};
 use std::ffi::c_int;
@@ -76,6 +77,7 @@ pub unsafe extern "C" fn gmp_mutex_trylock(m: *mut gmp_mutex_t) -> c_int {
     if m.is_null() {
         return GMP_EINVAL;
     }
+    note_foreign();
     // SAFETY: the caller's mutex.
     if unsafe { (*m.cast::<Mutex>()).try_lock() } {
         return GMP_OK;

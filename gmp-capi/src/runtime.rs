@@ -46,7 +46,16 @@ pub type gmp_config_t = gmp_config;
 /// host installs later has the first word. The runtime's threads get an alternate signal stack of 64 KiB. gmp_shutdown takes the handler away if no
 /// other has been installed since; else it stays and only hands on. GMP_ENOTSUP where that cannot be done.
 pub const GMP_CONFIG_OVERFLOW_HANDLER: u32 = 1u32;
-/// Configuration flag: a deadlock aborts with the dump instead of being reported. Version 0.1 answers GMP_ENOTSUP.
+/// Configuration flag: a deadlock aborts the process, with the report, instead of being reported only.
+///
+/// A deadlock is: tasks live, none of them can ever run again, nothing is pending that could make one ready (a deadline, a timer, a task
+/// in foreign code), and every foreign thread that has called in and still lives is itself waiting in here without a deadline. Calls that only
+/// look (clocks, statistics, names of codes, task ids) and task-local values do not count as calling in. It is reported once on standard error
+/// ("all tasks are asleep", with a list of them) and counted in gmp_stats_t.deadlocks, again when a task has run in between; gmp_run,
+/// gmp_join, gmp_wait_idle and gmp_shutdown of foreign threads, without a deadline, answer GMP_EDEADLK. Tasks that wait for each other are left as
+/// they are, and the runtime stays usable: somebody may come later and wake them. As long as the process has threads that have never called
+/// in, the state must have lasted for 3 seconds, so that a thread which is only just starting is not overlooked; else for 10 milliseconds. What
+/// a signal handler or a timer of the host would do cannot be seen.
 pub const GMP_CONFIG_DEADLOCK_ABORT: u32 = 2u32;
 /// Configuration flag, with a sched_seed only: time is virtual. gmp_now begins at 1000 s and stands still while a task could
 /// run; when all are parked it jumps to the next deadline or timer of theirs, so a task sleeps an hour in no time. (A task
@@ -74,12 +83,8 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
     }
     // SAFETY: the caller's struct.
     let cfg = unsafe { input(cfg) }?;
-    let later = GMP_CONFIG_DEADLOCK_ABORT;
-    if cfg.flags & !(later | GMP_CONFIG_OVERFLOW_HANDLER | GMP_CONFIG_VIRTUAL_TIME) != 0 {
+    if cfg.flags & !(GMP_CONFIG_OVERFLOW_HANDLER | GMP_CONFIG_DEADLOCK_ABORT | GMP_CONFIG_VIRTUAL_TIME) != 0 {
         return Err(Error::Invalid);
-    }
-    if cfg.flags & later != 0 {
-        return Err(Error::NotSupported);
     }
     Ok(Config {
         max_procs: cfg.max_procs,
@@ -88,6 +93,7 @@ unsafe fn config(cfg: *const gmp_config_t) -> Result<Config> {
         sched_seed: cfg.sched_seed,
         overflow_handler: cfg.flags & GMP_CONFIG_OVERFLOW_HANDLER != 0,
         virtual_time: cfg.flags & GMP_CONFIG_VIRTUAL_TIME != 0,
+        deadlock_abort: cfg.flags & GMP_CONFIG_DEADLOCK_ABORT != 0,
     })
 }
 
@@ -115,7 +121,8 @@ pub unsafe extern "C" fn gmp_start(cfg: *const gmp_config_t) -> c_int {
 /// @return     GMP_OK or a code.
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_EINVAL: `fn` is NULL. GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_ENOMEM, GMP_ESTOPPED,
-///          GMP_EAGAIN as gmp_go: nothing ran.
+///          GMP_EAGAIN as gmp_go: nothing ran. GMP_EDEADLK: called by a foreign thread, and no task can ever go on (see
+///          GMP_CONFIG_DEADLOCK_ABORT); the task is left alone.
 /// @since   0.1
 #[no_mangle]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), unsafe(naked))]
@@ -126,7 +133,15 @@ pub unsafe extern "C" fn gmp_run(r#fn: gmp_fn_t, arg: *mut c_void) -> c_int {
 unsafe extern "C" fn run_from(f: gmp_fn_t, arg: *mut c_void, site: usize) -> c_int {
     let Some(entry) = entry_of(f) else { return GMP_EINVAL };
     let task = global::spawn(|s, _| Ok(Spawn { detached: false, ..Spawn::plain(s, entry, arg, site) }));
-    code(task.and_then(|handle| global::join(handle, FOREVER).map(drop)))
+    let ended = task.and_then(|handle| {
+        let ended = global::join(handle, FOREVER).map(drop);
+        if ended == Err(Error::Deadlock) {
+            // Nobody has its handle any more. Should it have ended by now, that is as well.
+            let _detached = global::detach(handle);
+        }
+        ended
+    });
+    code(ended)
 }
 
 /// Waits until no task is left.
@@ -135,7 +150,8 @@ unsafe extern "C" fn run_from(f: gmp_fn_t, arg: *mut c_void, site: usize) -> c_i
 /// @return          GMP_OK (also when nothing was ever started) or a code.
 /// @context foreign thread  @blocks the thread
 /// @errors  GMP_EAGAIN: a task is left, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_EDEADLK: called
-///          by a task, which would wait for itself.
+///          by a task, which would wait for itself; or GMP_FOREVER was given and no task can ever go on (see
+///          GMP_CONFIG_DEADLOCK_ABORT).
 /// @since   0.1
 #[no_mangle]
 pub extern "C" fn gmp_wait_idle(deadline: gmp_time_t) -> c_int {
@@ -149,7 +165,8 @@ pub extern "C" fn gmp_wait_idle(deadline: gmp_time_t) -> c_int {
 /// @return          GMP_OK (also when nothing runs) or a code.
 /// @context foreign thread  @blocks the thread
 /// @errors  GMP_EAGAIN or GMP_ETIMEDOUT: tasks are left. It stays refusing, and calling again goes on waiting.
-///          GMP_EDEADLK: called by a task; nothing happened.
+///          GMP_EDEADLK: called by a task; nothing happened. Or GMP_FOREVER was given and no task can ever go on (see
+///          GMP_CONFIG_DEADLOCK_ABORT): it stays refusing, as after GMP_ETIMEDOUT.
 /// @since   0.1
 #[no_mangle]
 pub extern "C" fn gmp_shutdown(deadline: gmp_time_t) -> c_int {

@@ -212,7 +212,8 @@ unsafe fn options<'a>(opts: *const gmp_spawn_opts_t) -> Result<Options<'a>> {
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_EPANIC: the task ended by an exception or gmp_exit. GMP_EAGAIN: it has not ended, and GMP_NOWAIT was
 ///          given. GMP_ETIMEDOUT: the deadline passed. GMP_EINVAL: NULL, a stale handle, or somebody else joins it.
-///          GMP_EDEADLK: the task itself. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
+///          GMP_EDEADLK: the task itself; or, from a foreign thread with
+///          GMP_FOREVER, no task can ever go on (see GMP_CONFIG_DEADLOCK_ABORT): the handle stays. GMP_EFORKED: a task of a fork's parent. GMP_ENOMEM: no room for a timer.
 ///          GMP_ECANCELED: the calling task's context ended; the handle stays.
 /// @since   0.1
 #[no_mangle]

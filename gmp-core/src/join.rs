@@ -82,7 +82,7 @@ unsafe fn wait_end(i: Option<Inside>, t: &Task, deadline: i64) -> Result<()> {
         return Err(Error::Invalid);
     }
     match waited {
-        Err(Error::TimedOut | Error::Canceled) if t.join.look() == Seen::Ended => Ok(()),
+        Err(Error::TimedOut | Error::Canceled | Error::Deadlock) if t.join.look() == Seen::Ended => Ok(()),
         other => other.map(drop),
     }
 }
@@ -141,6 +141,8 @@ struct EndOf<'a> {
 
 // SAFETY: the cell has no lock: an end that comes before the waiter is armed says `done`, which `arm_contended` finds.
 unsafe impl Object for EndOf<'_> {
+    const JUDGED: bool = true;
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         let waits = if waiter.has_deadline() { self.cell.wait_timed(waiter) } else { self.cell.wait(waiter) };
         if !waits {

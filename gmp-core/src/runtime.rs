@@ -25,6 +25,8 @@ pub struct Config {
     pub overflow_handler: bool,
     /// Only with a seed: time goes on when every task is parked, by as much as is needed.
     pub virtual_time: bool,
+    /// A deadlock aborts the process with its report, instead of being told of only.
+    pub deadlock_abort: bool,
 }
 
 /// The monitor runs no foreign code.
@@ -53,6 +55,8 @@ impl Config {
             overflow_handler: self.overflow_handler,
             seeded: self.sched_seed != 0,
             virtual_time: self.virtual_time,
+            deadlock_abort: self.deadlock_abort,
+            on_deadlock: crate::inspect::deadlock::report,
             keys,
             epoch,
         })

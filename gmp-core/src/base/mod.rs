@@ -1,6 +1,7 @@
 //! What every layer above needs and nothing about tasks: errors, notes, random numbers, counters, fences, clocks.
 
 pub mod alloc;
+pub mod attached;
 #[cfg(not(loom))]
 pub mod clock;
 #[cfg(loom)]

@@ -17,7 +17,7 @@ use crate::base::clock as task_clock;
 use crate::base::error::{Error, Result};
 use crate::primitive::{forks, tls, yield_thread, AtomicI32, Ordering::*};
 use crate::runtime::{Config, Runtime};
-use crate::sched::{overflow, Shared};
+use crate::sched::{attach, overflow, Shared};
 use crate::sys::{clock, fault, futex, process, thread};
 use crate::task::handle::EPOCHS;
 use crate::time::{FOREVER, NOWAIT};
@@ -83,7 +83,15 @@ pub fn start(config: &Config) -> Result<()> {
     GLOBAL.shared.store(runtime.shared() as *const Shared as *mut Shared, SeqCst);
     *running = Some(runtime);
     GLOBAL.state.store(RUNNING, Release);
+    attach::when_nobody_is_up(nobody_is_up);
     Ok(())
+}
+
+/// Every attached thread waits.
+fn nobody_is_up() {
+    if let Some(s) = peek() {
+        s.came_to_rest();
+    }
 }
 
 /// Refuses new tasks, waits until none is left, and ends every thread. `TimedOut` leaves it refusing; calling again goes

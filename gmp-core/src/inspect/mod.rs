@@ -1,5 +1,6 @@
 //! Looking inside: numbers, dumps, leak reports. Programs get them through `global`.
 
+pub mod deadlock;
 pub mod dump;
 mod groups;
 pub mod leaks;

@@ -56,6 +56,7 @@ pub fn stats(s: &Shared) -> Stats {
         retakes_running: s.tallies.retakes_running.load(Relaxed),
         timers_fired: s.sum(|c| c.timers_fired.get()),
         thread_limit_hits: s.tallies.thread_limit_hits.load(Relaxed),
+        deadlocks: s.deadlock.count(),
         tasks_parked: (parks as i64 - wakes as i64).max(0),
         timers_pending: s.procs().map(|p| p.timers.len() as i64).sum(),
         stack_bytes_reserved: s.depot.bytes_reserved() as u64,

@@ -18,6 +18,8 @@ mod chan;
 #[cfg(test)]
 mod cond;
 #[cfg(test)]
+mod deadlock;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod idle_ends;
@@ -107,6 +109,10 @@ pub enum Break {
     SemaphoreLeaveAlone,
     /// Who was woken for the mutex, and does not want it any more, tells nobody.
     MutexWakeForgotten,
+    /// A thread that was woken is counted as up only when it runs again.
+    DeadlockLateRise,
+    /// A thread comes back from its wait although a verdict looks at its waiter.
+    DeadlockNoHold,
 }
 
 thread_local! {

@@ -31,7 +31,7 @@ struct World {
 impl World {
     fn new(parties: u32, step: i64) -> World {
         clock::start(step);
-        let waiter = Place::new(Waiter::for_thread());
+        let waiter = Place::new(Waiter::for_thread(std::ptr::null()));
         World {
             mutex: Place::new(Mutex::default()),
             left: Place::new(Cell::new(parties)),
@@ -73,7 +73,7 @@ impl World {
 
     /// One was woken, has `WOKEN`, and has not tried yet; the mutex is held; our waiter is queued.
     fn with_a_wake_under_way(self) -> World {
-        let woken = Waiter::for_thread();
+        let woken = Waiter::for_thread(std::ptr::null());
         let node = Node::new(&woken, 0, 0);
         assert!(self.mutex.try_lock());
         assert!(self.queue(&woken, &node, Turn::default()));

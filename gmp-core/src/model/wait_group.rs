@@ -30,7 +30,7 @@ struct World {
 impl World {
     fn new(count: i64) -> World {
         clock::start(0);
-        let waiter = Place::new(Waiter::for_thread());
+        let waiter = Place::new(Waiter::for_thread(std::ptr::null()));
         let world = World {
             group: Place::new(WaitGroup::default()),
             said: std::array::from_fn(|_| Place::new(Cell::new(0))),

@@ -20,7 +20,7 @@ struct World {
 impl World {
     fn new(enders: Enders) -> World {
         let world = World {
-            waiter: Place::new(Waiter::for_thread()),
+            waiter: Place::new(Waiter::for_thread(std::ptr::null())),
             said: Place::new(Cell::new(0)),
             woken: AtomicU32::new(0),
             expired: AtomicU32::new(0),

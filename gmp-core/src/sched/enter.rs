@@ -7,7 +7,7 @@
 //! call of the runtime except the getters may therefore move its task to another thread.
 //! Blocks: the task (while it queues), never the thread on behalf of a task.
 
-use super::{find, seeded, switching, Inside};
+use super::{attach, find, seeded, switching, Inside};
 use crate::machine::owner::{CXX, INBOX, RETIRE, SEEDED, YIELD};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
@@ -38,6 +38,7 @@ pub fn current<'a>() -> Option<&'a Task> {
 pub fn enter() -> Option<Inside> {
     let m = task_machine();
     if m.is_null() {
+        attach::note();
         return None;
     }
     // SAFETY: this thread's machine, running a task, outside the runtime until now.

@@ -4,10 +4,12 @@
 //! Tasks call down into here through the objects of the layer above (join, sleep, wait groups …), which know only
 //! `park`, `ready` and the hand-off.
 
+pub mod attach;
 pub mod attention;
 pub mod bound;
 pub mod calls;
 pub mod cancel;
+pub mod deadlock;
 pub mod enter;
 pub mod entry;
 pub mod expose;
@@ -74,6 +76,10 @@ pub struct Settings {
     /// The seed was given: the order is drawn from it. And whether time is virtual.
     pub seeded: bool,
     pub virtual_time: bool,
+    /// A deadlock ends the process.
+    pub deadlock_abort: bool,
+    /// Writes the report of one.
+    pub on_deadlock: fn(&Shared),
     /// The process's keys of task-local values.
     pub keys: &'static crate::task::local::Keys,
     /// Numbers this start among all of the process (see `task/handle.rs`).
@@ -150,6 +156,8 @@ pub struct Shared {
     /// The number was set by hand: it is not followed any more (§13.5).
     pub procs_fixed: AtomicBool,
     pub monitor: Attention,
+    /// See `deadlock.rs`.
+    pub deadlock: deadlock::Deadlock,
     pub foreign: Mutex<Foreign>,
     /// New tasks are refused.
     pub refusing: AtomicBool,
@@ -207,6 +215,7 @@ impl Shared {
             resizing: Mutex::new(()),
             procs_fixed: AtomicBool::new(false),
             monitor: Attention::new(barrier),
+            deadlock: deadlock::Deadlock::default(),
             foreign: Mutex::new(Foreign::default()),
             refusing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

@@ -134,7 +134,7 @@ impl Watch<'_> {
     /// All is idle. The machines' watcher sees to timers; without one the monitor does.
     fn idle_until(&mut self, now: i64) -> i64 {
         let watched = !self.s.lock.lock().watcher.is_null();
-        let until = if watched { NEVER } else { self.s.earliest_timer() };
+        let until = self.s.look_for_deadlock(if watched { NEVER } else { self.s.earliest_timer() });
         if self.idle_rounds == IDLE_ROUNDS {
             return until;
         }

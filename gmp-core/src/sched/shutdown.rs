@@ -6,7 +6,9 @@
 //! Always true: the sum here is 0 only if at some moment no task lived: ends are read before creations, and whoever
 //! sees an end sees its creation.
 
-use super::Shared;
+use super::wait::FOREVER;
+use super::{attach, Shared};
+use crate::base::attached::{Place, Slot};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
 use crate::primitive::{fence, yield_thread, AtomicU32, Ordering::*};
@@ -21,12 +23,18 @@ pub struct Quiet {
 }
 
 impl Quiet {
-    /// A machine is about to sleep: if that was the last task, whoever waits is told.
+    /// A machine is about to sleep: if that was the last task, whoever waits is told; and if no other one can go on, the monitor.
     pub fn look(&self, s: &Shared) {
         if self.waiters.load(SeqCst) != 0 && s.tasks() == 0 {
-            self.epoch.fetch_add(1, SeqCst);
-            futex::wake(&self.epoch, i32::MAX);
+            self.wake();
         }
+        s.came_to_rest();
+    }
+
+    /// Whoever waits looks again.
+    pub fn wake(&self) {
+        self.epoch.fetch_add(1, SeqCst);
+        futex::wake(&self.epoch, i32::MAX);
     }
 }
 
@@ -44,12 +52,14 @@ impl Shared {
         created as i64 - ended as i64
     }
 
-    /// Blocks the calling thread (not a task) until no task is left. The deadline is the system's clock's.
+    /// Blocks the calling thread (not a task) until no task is left. The deadline is the system's clock's. `Deadlock`: there is none,
+    /// and no task can ever go on.
     pub fn wait_quiet(&self, deadline: i64) -> Result<()> {
         self.quiet.waiters.fetch_add(1, SeqCst);
         // Of "refuse, then count the tasks" and "count a task, then look whether they are refused" one sees the other
         // (`spawn::spawn_fired`).
         fence(SeqCst);
+        let slot = attach::slot().filter(|_| deadline == FOREVER);
         let result = loop {
             let epoch = self.quiet.epoch.load(SeqCst);
             if self.tasks() == 0 {
@@ -64,7 +74,17 @@ impl Shared {
             // A machine that finds nothing looks here before it sleeps; between two such looks nothing can have
             // become quiet. The bound is for a machine that lost its processor while it ended the last task.
             let until = deadline.min(clock::now() + 100_000_000);
+            if let Some(slot) = slot {
+                attach::lie_down(slot, Place::Quiet);
+            }
             futex::wait(&self.quiet.epoch, epoch, Some(until));
+            match slot.map(Slot::rise) {
+                // To look again. (It lay until now, so a verdict that counted it as lying finds it up or lying again: what it
+                // does when no task is left matters to none.)
+                Some(true) => attach::all().look_up(),
+                Some(false) if self.tasks() != 0 => break Err(Error::Deadlock),
+                _ => {}
+            }
         };
         self.quiet.waiters.fetch_sub(1, SeqCst);
         result

@@ -11,7 +11,8 @@
 //!
 //! Called by: the layer above, after it has tried without waiting. Blocks: the task, or a thread that is no task.
 
-use super::{park, ready, Inside};
+use super::{attach, park, ready, Inside};
+use crate::base::attached::{Attached, Place};
 use crate::base::clock;
 use crate::base::error::{Error, Result};
 #[cfg(loom)]
@@ -47,6 +48,8 @@ pub enum Enlisted {
 pub unsafe trait Object {
     /// Every waker holds the one lock: true but for a wait for several objects.
     const ONE: bool = true;
+    /// The wait of a thread that is no task answers `Deadlock` when no task can ever go on (`deadlock.rs`).
+    const JUDGED: bool = false;
 
     /// Locks the object; completes the operation, or puts the waiter in and arms it; unlocks. For a task it runs in the
     /// commit of its park: it must not block, nor touch `self` after the unlock.
@@ -199,13 +202,28 @@ unsafe fn wait_task<O: Object>(
 
 #[inline(never)]
 unsafe fn wait_thread<O: Object>(deadline: i64, object: &O, look: impl FnOnce(&Waiter)) -> Result<Outcome> {
-    let waiter = Waiter::for_thread();
-    waiter.begin(enders::<O>(false, deadline), deadline != FOREVER);
+    // Without a deadline it lies while it waits (`base/attached.rs`).
+    let slot = if deadline == FOREVER { attach::slot() } else { None };
+    let waiter = Waiter::for_thread(slot.map_or(null(), |_| attach::all() as *const Attached));
+    // A verdict ends it as a canceller would.
+    let enders = if O::JUDGED { Enders::Several } else { enders::<O>(false, deadline) };
+    waiter.begin(enders, deadline != FOREVER);
     // SAFETY: the caller's promise; the waiter stays below.
     unsafe {
         let done = object.enlist(&waiter) == Enlisted::Done;
+        if let Some(slot) = slot.filter(|_| !done) {
+            let place = if O::JUDGED { Place::Waiter(&raw const waiter as usize) } else { Place::Plain };
+            attach::lie_down(slot, place);
+        }
         let ended = if done { Ended::Woken } else { waiter.sleep_thread((deadline != FOREVER).then_some(deadline)) };
-        conclude(ended, done, object, &waiter, look)
+        if let Some(slot) = slot.filter(|_| !done) {
+            // A3: not while a verdict looks at the waiter.
+            slot.rise();
+        }
+        match conclude(ended, done, object, &waiter, look) {
+            Err(Error::Canceled) => Err(Error::Deadlock),
+            other => other,
+        }
     }
 }
 
@@ -249,10 +267,8 @@ unsafe fn commit<O: Object>(data: *mut c_void) {
         let (armed, cancelable) = (plan.armed, plan.cancelable);
         let task = plan.waiter.task() as *mut Task;
         let mark = (*task).cancel_mark();
-        if !plan.timers.is_null() {
-            if (*plan.timers).insert(plan.deadline, &plan.waiter.timed) {
-                watch(plan.deadline);
-            }
+        if !plan.timers.is_null() && (*plan.timers).insert(plan.deadline, &plan.waiter.timed) {
+            watch(plan.deadline);
         }
         match plan.object.enlist(plan.waiter) {
             Enlisted::Waits => {

@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn one_at_a_time_is_woken_and_newcomers_may_go_before() {
         let m = Mutex::default();
-        let waiters = [Waiter::for_thread(), Waiter::for_thread()];
+        let waiters = [Waiter::for_thread(std::ptr::null()), Waiter::for_thread(std::ptr::null())];
         let nodes = [Node::new(&waiters[0], 0, 0), Node::new(&waiters[1], 0, 0)];
         assert!(m.try_lock());
         for (w, n) in waiters.iter().zip(&nodes) {
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn starving_unlock_gives_it_away() {
         let m = Mutex::default();
-        let waiters = [Waiter::for_thread(), Waiter::for_thread()];
+        let waiters = [Waiter::for_thread(std::ptr::null()), Waiter::for_thread(std::ptr::null())];
         let nodes = [Node::new(&waiters[0], 0, 0), Node::new(&waiters[1], 0, 0)];
         assert!(m.try_lock());
         assert_eq!(queue(&m, &waiters[1], &nodes[1], Turn::default()), Some(true));
@@ -371,7 +371,11 @@ mod tests {
     #[test]
     fn wake_of_one_who_gives_up_goes_to_the_next() {
         let m = Mutex::default();
-        let waiters = [Waiter::for_thread(), Waiter::for_thread(), Waiter::for_thread()];
+        let waiters = [
+            Waiter::for_thread(std::ptr::null()),
+            Waiter::for_thread(std::ptr::null()),
+            Waiter::for_thread(std::ptr::null()),
+        ];
         let nodes: Vec<Node> = waiters.iter().map(|w| Node::new(w, 0, 0)).collect();
         assert!(m.try_lock());
         for (w, n) in waiters.iter().zip(&nodes) {

@@ -20,7 +20,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 use crate::primitive::{AtomicU64, Ordering::*};
 use crate::sched::wait::{self, FOREVER};
-use crate::sched::{enter, ready};
+use crate::sched::{attach, enter, ready};
 use crate::sys::thread::current_tid;
 use crate::task::extra::{DeferFn, Extra};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
@@ -169,7 +169,10 @@ fn current<'a>() -> Option<&'a Task> {
 fn name_of_caller() -> u64 {
     match current() {
         Some(t) => OF_A_TASK | t.index as u64,
-        None => current_tid() as u64,
+        None => {
+            attach::note();
+            current_tid() as u64
+        }
     }
 }
 

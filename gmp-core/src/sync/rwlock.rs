@@ -31,7 +31,7 @@ use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
 use crate::primitive::{AtomicU64, Ordering::*};
-use crate::sched::wait;
+use crate::sched::{attach, wait};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use crate::task::Reason;
 
@@ -64,6 +64,7 @@ impl RwLock {
     /// Locks it for reading. `Again` also when there are [`MAX_READERS`].
     #[inline(always)]
     pub fn read(&self, deadline: i64) -> Result<()> {
+        attach::note_foreign();
         if self.try_read() {
             return Ok(());
         }
@@ -73,6 +74,7 @@ impl RwLock {
     /// Locks it for writing.
     #[inline(always)]
     pub fn write(&self, deadline: i64) -> Result<()> {
+        attach::note_foreign();
         if self.try_write() {
             return Ok(());
         }
@@ -393,7 +395,7 @@ mod tests {
     #[test]
     fn readers_and_writers_take_turns() {
         let l = &RwLock::default();
-        let waiters: Vec<Waiter> = (0..4).map(|_| Waiter::for_thread()).collect();
+        let waiters: Vec<Waiter> = (0..4).map(|_| Waiter::for_thread(std::ptr::null())).collect();
         let nodes: Vec<Node> = waiters.iter().map(|w| Node::new(w, 0, 0)).collect();
         let (w, r) = (Writing(l), Reading(l));
         assert!(l.try_read());
@@ -416,7 +418,7 @@ mod tests {
     #[test]
     fn a_writer_that_stops_waiting_lets_in_who_waited_because_of_it() {
         let l = &RwLock::default();
-        let waiters = [Waiter::for_thread(), Waiter::for_thread()];
+        let waiters = [Waiter::for_thread(std::ptr::null()), Waiter::for_thread(std::ptr::null())];
         let nodes = [Node::new(&waiters[0], 0, 0), Node::new(&waiters[1], 0, 0)];
         assert!(l.try_read());
         assert_eq!(Writing(l).enlist(&nodes[0], || armed(&waiters[0])), Some(true));

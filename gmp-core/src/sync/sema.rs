@@ -15,7 +15,7 @@ use crate::machine::owner::SEEDED;
 use crate::machine::Machine;
 use crate::primitive::tls;
 use crate::sched::wait::{Enlisted, Object};
-use crate::sched::{enter, ready, Inside};
+use crate::sched::{attach, enter, ready, Inside};
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
 use std::cell::UnsafeCell;
@@ -124,8 +124,12 @@ pub fn checkpoint() {
 #[inline(always)]
 pub fn is_asked() -> bool {
     let m = tls::get() as *const Machine;
+    if m.is_null() {
+        attach::note();
+        return false;
+    }
     // SAFETY: a non-null word is this thread's machine.
-    !m.is_null() && unsafe { (*m).owner.requested() } != 0
+    unsafe { (*m).owner.requested() != 0 }
 }
 
 /// By who has just locked `mutex`, and was asked for the processor: the unlock lets others on it. In a seeded runtime the

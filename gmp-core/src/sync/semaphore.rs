@@ -20,7 +20,7 @@ use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
 use crate::primitive::{AtomicU64, Ordering::*};
-use crate::sched::wait;
+use crate::sched::{attach, wait};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use crate::task::Reason;
 
@@ -40,6 +40,7 @@ impl Semaphore {
     /// Takes `n` from the count, and waits until it has as many.
     #[inline(always)]
     pub fn acquire(&self, n: u32, deadline: i64) -> Result<()> {
+        attach::note_foreign();
         if self.try_acquire(n) {
             return Ok(());
         }
@@ -204,7 +205,7 @@ mod tests {
     fn nobody_is_overtaken_and_one_that_leaves_lets_others_through() {
         let s = &Semaphore::default();
         s.release(2).unwrap();
-        let waiters: Vec<Waiter> = (0..3).map(|_| Waiter::for_thread()).collect();
+        let waiters: Vec<Waiter> = (0..3).map(|_| Waiter::for_thread(std::ptr::null())).collect();
         let nodes: Vec<Node> = waiters.iter().zip([4, 1, 2]).map(|(w, n)| Node::new(w, n, 0)).collect();
         for (w, n) in waiters.iter().zip(&nodes) {
             w.begin(crate::task::wait_word::Enders::Several, false);

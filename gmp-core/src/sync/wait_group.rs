@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_waiter_that_leaves_is_not_handed_out() {
         let g = WaitGroup::default();
-        let waiters = [Waiter::for_thread(), Waiter::for_thread()];
+        let waiters = [Waiter::for_thread(std::ptr::null()), Waiter::for_thread(std::ptr::null())];
         let nodes = [Node::new(&waiters[0], 0, 0), Node::new(&waiters[1], 0, 0)];
         assert_eq!(g.push(&nodes[0], || true), None);
         assert!(g.add(1).unwrap().is_empty());

@@ -21,12 +21,13 @@
 //! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
 //! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
-//! | [`process::id`], [`process::at_fork`], [`process::exit`] | this process; handlers of its forks; its end | |
+//! | [`process::id`], [`process::at_fork`], [`process::exit`], `abort` | this process; handlers of its forks; its ends | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |
 //! | [`fault::install`], `remove` | have memory faults looked at, and hand them on to who was there before | one call at a time |
 //! | [`fault::say`], [`fault::module_of`] | write to standard error; which loaded object an address is in; both from a signal handler | |
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
 //! | [`symbol::find`] | which function of which object lies at an address | |
+//! | [`peers::own_tid`], `has_thread`, `has_other_thread` | the numbers of the process's threads; of the own one without a system call | |
 //! | [`output::write_all`] | write all of some bytes to a descriptor | |
 //! | [`cpu`] | how many processors to use; what a container allows | |
 
@@ -35,12 +36,14 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, fault, futex, mem, membarrier, observe, output, process, symbol, thread};
+pub use self::linux::{clock, cpu, fault, futex, mem, membarrier, observe, output, peers, process, symbol, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
-pub use self::unsupported::{clock, cpu, fault, futex, mem, membarrier, observe, output, process, symbol, thread};
+pub use self::unsupported::{
+    clock, cpu, fault, futex, mem, membarrier, observe, output, peers, process, symbol, thread,
+};
 
 /// An error number of the operating system (always positive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,6 +114,11 @@ pub mod process {
     pub fn exit(status: i32) -> ! {
         std::process::exit(status)
     }
+
+    /// The same, abnormally.
+    pub fn abort() -> ! {
+        std::process::abort()
+    }
 }
 
 pub mod membarrier {
@@ -332,5 +337,22 @@ pub mod cpu {
             return None;
         }
         text.parse().ok().filter(|&count| count > 0)
+    }
+}
+
+pub mod peers {
+    /// No number.
+    pub fn own_tid() -> i32 {
+        0
+    }
+
+    /// Cannot be told.
+    pub fn has_thread(_: i32) -> bool {
+        true
+    }
+
+    /// Cannot be told.
+    pub fn has_other_thread(_: impl FnMut(i32) -> bool) -> bool {
+        true
     }
 }

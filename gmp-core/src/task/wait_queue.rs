@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     fn armed(n: usize) -> Vec<Waiter> {
-        let waiters: Vec<Waiter> = (0..n).map(|_| Waiter::for_thread()).collect();
+        let waiters: Vec<Waiter> = (0..n).map(|_| Waiter::for_thread(std::ptr::null())).collect();
         for w in &waiters {
             w.begin(crate::task::wait_word::Enders::Several, false);
             assert!(w.arm());

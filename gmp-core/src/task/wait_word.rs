@@ -197,6 +197,12 @@ impl WaitWord {
         (word & (NUMBER - 1) == WAITING | CANCELABLE).then_some(Armed(word))
     }
 
+    /// A verdict's try (`sched/deadlock.rs`), for a thread's wait of `Enders::Several`: it ends as if cancelled.
+    #[must_use]
+    pub fn end_by_verdict(&self) -> bool {
+        self.claim_as(CANCELED)
+    }
+
     /// A canceller's try, for the very wait that it found.
     #[must_use]
     pub fn cancel(&self, armed: Armed) -> bool {

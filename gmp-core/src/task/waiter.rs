@@ -13,6 +13,7 @@
 
 use super::wait_word::{Armed, Ended, Enders, WaitWord};
 use super::Task;
+use crate::base::attached::Attached;
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
@@ -41,7 +42,7 @@ pub struct Waiter {
     stands: Cell<()>,
     /// The waiting task; null for a thread.
     task: *const Task,
-    /// The task's runtime (`sched::Shared`).
+    /// The task's runtime (`sched::Shared`). Of a thread that lies while it waits, what counts it (`base/attached.rs`).
     pub shared: *const (),
 }
 
@@ -65,9 +66,9 @@ impl Waiter {
         }
     }
 
-    /// For the calling thread.
-    pub fn for_thread() -> Waiter {
-        Waiter::for_task(null(), null(), null())
+    /// For the calling thread; `all` counts it while it waits, null: nothing does.
+    pub fn for_thread(all: *const Attached) -> Waiter {
+        Waiter::for_task(null(), null(), all as *const ())
     }
 
     /// The waiting task; null for a thread.
@@ -144,12 +145,24 @@ impl Waiter {
     /// # Safety
     /// `this` is valid until the word says `done`.
     pub unsafe fn finish_thread(this: *const Waiter) {
-        // SAFETY: the caller's promise; after `done` only the address is used.
+        // SAFETY: the caller's promise; after `done` only the address is used. What counts threads is never freed.
         unsafe {
             let word = std::ptr::addr_of!((*this).own);
+            let all = ((*this).shared as *const Attached).as_ref();
+            // Before the thread can go on: A1.
+            #[cfg(loom)]
+            let all = all.filter(|_| !Break::DeadlockLateRise.is_on());
+            if let Some(all) = all {
+                all.get_up();
+            }
             (*word).done();
             crate::sys::futex::wake(word.cast(), 1);
         }
+    }
+
+    /// A thread's wait has ended other than by a waker: the thread shall see it.
+    pub fn wake_ended(&self) {
+        crate::sys::futex::wake(self.own.raw().0, 1);
     }
 
     /// Blocks this thread until its wait has ended.

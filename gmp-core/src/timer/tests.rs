@@ -23,7 +23,8 @@ fn runtime() -> Box<Shared> {
         seeded: false,
         virtual_time: false,
         seed: 1,
-        idle_thread: i64::MAX,
+        deadlock_abort: false,
+        on_deadlock: |_| (),
         keys: &KEYS,
         epoch: 0,
     });

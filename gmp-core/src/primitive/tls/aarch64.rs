@@ -1,4 +1,4 @@
-//! The word by inline assembly, initial-exec model: re-read each time.
+//! The words by inline assembly, initial-exec model: re-read each time.
 
 use std::arch::{asm, global_asm};
 
@@ -6,11 +6,11 @@ global_asm!(
     ".pushsection .tbss.gmp_machine, \"awT\", @nobits",
     ".p2align 3",
     ".type gmp_machine_word, @object",
-    ".size gmp_machine_word, 8",
+    ".size gmp_machine_word, 16",
     ".globl gmp_machine_word",
     ".hidden gmp_machine_word",
     "gmp_machine_word:",
-    ".zero 8",
+    ".zero 16",
     ".popsection",
 );
 
@@ -44,4 +44,17 @@ pub fn get() -> *mut () {
 pub fn set(value: *mut ()) {
     // SAFETY: as in `get`; only this thread reads it.
     unsafe { address().write_volatile(value) }
+}
+
+/// The second word of this thread: its slot among the foreign threads that have called in.
+#[inline]
+pub fn slot() -> *mut () {
+    // SAFETY: as in `get`, 8 bytes further in the same object.
+    unsafe { address().add(1).read_volatile() }
+}
+
+/// Sets the second word of this thread.
+pub fn set_slot(value: *mut ()) {
+    // SAFETY: as in `set`, 8 bytes further in the same object.
+    unsafe { address().add(1).write_volatile(value) }
 }

@@ -8,6 +8,7 @@ pub mod mem;
 pub mod membarrier;
 pub mod observe;
 pub mod output;
+pub mod peers;
 pub mod process;
 pub mod symbol;
 pub mod thread;

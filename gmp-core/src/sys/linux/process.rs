@@ -24,3 +24,9 @@ pub fn exit(status: i32) -> ! {
     // was in it when this process was forked.
     unsafe { libc::exit(status) }
 }
+
+/// Ends the process by SIGABRT.
+pub fn abort() -> ! {
+    // SAFETY: does not come back.
+    unsafe { libc::abort() }
+}
