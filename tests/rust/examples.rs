@@ -56,6 +56,20 @@ fn ping_prints_a_time_for_each_number_of_processors() {
     }
 }
 
+#[test]
+fn lost_update_is_found_by_some_seeds_and_shown_again() {
+    let text = output(&mut Command::new(example("lost_update", &[])));
+    let count = |name: &str| -> u32 {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name) && line.ends_with("seeds lose money, and each did it twice"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|word| word.parse().ok());
+        number.unwrap_or_else(|| panic!("no line for {name}: {text}"))
+    };
+    assert!((1..1000).contains(&count("careless")), "{text}");
+    assert_eq!(count("careful"), 0, "{text}");
+}
+
 /// A tree of files, and what the pipeline should count in it.
 fn tree() -> (PathBuf, String) {
     let top = gmp_tests::scratch().join(format!("pipeline-{}", std::process::id()));
