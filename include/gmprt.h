@@ -359,7 +359,8 @@ struct gmp_task_class {
    */
   int (*may_migrate)(void *user, void *t, const void *sp);
   /**
-   * The monitor asks of a running task, from its own thread. Not called in version 0.1.
+   * The monitor asks, from its own thread, of a task that seems to compute while work waits behind it: not 0 if the task waits for
+   * something in foreign code. It must not call this library, nor wait: everything stands still meanwhile. NULL: no.
    */
   int (*is_blocked)(void *user, void *t);
   /**

@@ -57,7 +57,8 @@ pub struct gmp_task_class {
     pub finish: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
     /// At a park: may the task resume on another thread? NULL: yes.
     pub may_migrate: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void, sp: *const c_void) -> c_int>,
-    /// The monitor asks of a running task, from its own thread. Not called in version 0.1.
+    /// The monitor asks, from its own thread, of a task that seems to compute while work waits behind it: not 0 if the task waits for
+    /// something in foreign code. It must not call this library, nor wait: everything stands still meanwhile. NULL: no.
     pub is_blocked: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void) -> c_int>,
     /// gmp_task_cancel was called: on the canceller's thread, while the task may be running. It must not wait for anything that
     /// the class's tasks hold: a task that ends waits for it.
