@@ -1854,8 +1854,8 @@ int gmp_group_wait(gmp_group_t *g,
  * thread sleeps in the kernel, in code that did not say so; `for` since the monitor noticed), parked (it waits in this library:
  * `reason`, and `for` how long, right to about 10 ms), or ended (nobody has joined it yet). `thread` and `call` are the thread that runs it and the system
  * call which that sleeps in, as the kernel tells. A task whose joined child runs on its stack is parked with reason
- * join-in-place, and the child says `on-stack-of`. Then may follow name, class, `context` (it is in one), `cancelled`, `shielded`,
- * `will-block`; then the stack's slot, and last the place that spawned it: `function+offset (object)`, or `object+offset`
+ * join-in-place, and the child says `on-stack-of`. Then may follow name, class, `context` (it is in one), `sticky`, `locked`, `bound-to` (its
+ * thread), `cancelled`, `shielded`, `will-block`; then the stack's slot, and last the place that spawned it: `function+offset (object)`, or `object+offset`
  * where no exported function is known. Below a parked task stands where it waits, newest call first, up to 32 frames (x86-64 and
  * aarch64, not in builds on another switch); `went on meanwhile` if it was gone before it could be looked at.
  *

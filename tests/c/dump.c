@@ -304,6 +304,29 @@ SCENARIO(marks_and_odd_names_are_shown) {
     CHECK_IDLE();
 }
 
+static void *wait_locked(void *arg) {
+    CHECK_EQ(gmp_lock_thread(), 1);
+    return receive_for_ever(arg);
+}
+
+SCENARIO(tasks_that_are_bound_say_to_which_thread) {
+    check_start(2);
+    CHECK_OK(gmp_chan_new(sizeof(int), 0, &never));
+    gmp_task_t *sticky = spawn_named("glue", receive_for_ever, NULL, GMP_SPAWN_STICKY);
+    gmp_task_t *locked = spawn_named("key", wait_locked, NULL, 0);
+    CHECK_LINE_COMES(line, "task ", " name=\"glue\"", " state=parked ", " sticky bound-to=");
+    char machine[64];
+    snprintf(machine, sizeof machine, " thread=%lld ", number_of(line, "bound-to"));
+    CHECK_LINE_COMES(line, "machine ", machine);
+    CHECK_LINE_COMES(line, "task ", " name=\"key\"", " state=parked ", " locked bound-to=");
+    snprintf(machine, sizeof machine, " thread=%lld state=asleep", number_of(line, "bound-to"));
+    CHECK_LINE_COMES(line, "machine ", machine, " locked");
+    CHECK_OK(gmp_chan_close(never));
+    CHECK_OK(gmp_join(sticky, SOON(), NULL));
+    CHECK_OK(gmp_join(locked, SOON(), NULL));
+    CHECK_IDLE();
+}
+
 /* The spawn site is in this program: a static function has no name there, an exported one has. */
 SCENARIO(spawn_site_is_in_the_program) {
     check_start(1);

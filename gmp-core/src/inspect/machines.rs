@@ -26,6 +26,8 @@ pub struct MachineSeen {
     pub processor: Option<u32>,
     pub asleep: bool,
     pub searching: bool,
+    /// It runs one task only.
+    pub locked: bool,
     /// In a declared blocking section.
     pub blocking: bool,
     pub doing: Doing,
@@ -117,6 +119,7 @@ fn see_machine(m: &Machine) -> MachineSeen {
         processor: unsafe { p.as_ref() }.map(|p| p.index),
         asleep: m.asleep.get(),
         searching: m.is_seen_searching(),
+        locked: m.is_seen_locked(),
         blocking: m.blocking.load(Relaxed),
         doing: Doing::Unknown,
         away_since: m.reading.get().map(|away| away.since),
@@ -156,7 +159,7 @@ fn write_processor(text: &mut Text, p: &ProcessorSeen, now: i64) -> Result<()> {
 }
 
 fn write_machine(text: &mut Text, m: &MachineSeen) -> Result<()> {
-    let state = match (m.task.is_null(), m.asleep, m.searching) {
+    let state = match (m.task.is_null(), m.asleep || m.locked, m.searching) {
         (false, _, _) => "running",
         (true, true, _) => "asleep",
         (true, false, true) => "searching",
@@ -167,6 +170,7 @@ fn write_machine(text: &mut Text, m: &MachineSeen) -> Result<()> {
     if let Some(task) = unsafe { m.task.as_ref() }.and_then(|task| task.look()) {
         text.add(format_args!(" task={}", task.id))?;
     }
+    text.push(if m.locked { b" locked" } else { b"" })?;
     match m.processor {
         Some(p) => text.add(format_args!(" processor={p}"))?,
         None if !m.task.is_null() => text.push(b" processor=none")?,

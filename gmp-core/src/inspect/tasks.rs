@@ -10,9 +10,12 @@ use super::place;
 use super::text::Text;
 use crate::base::coarse;
 use crate::base::error::{Error, Result};
+use crate::machine::Machine;
+use crate::primitive::Ordering::Relaxed;
 use crate::sched::Shared;
 use crate::stack::Class;
 use crate::sys::observe::Doing;
+use crate::task::extra::{BOND_LOCKED, BOND_STICKY};
 use crate::task::look::Look;
 use crate::task::state::Status;
 use crate::task::{reason_name, Reason, Task, FLAG_BLOCKING, FLAG_SHIELDED};
@@ -131,6 +134,7 @@ impl TaskSeen {
     /// Name, class, context: copied while the task cannot end, written after.
     fn write_extra(&self, s: &Shared, text: &mut Text) -> Result<()> {
         let (mut name, mut class) = (Text::default(), Text::default());
+        let (mut bonds, mut tid) = (0, 0);
         // SAFETY: records are never freed while the runtime lives.
         let task = unsafe { &*self.task };
         let copied = s.with_extra(task, self.look.generation, |extra| {
@@ -144,6 +148,13 @@ impl TaskSeen {
                 };
                 class.push(bytes)?;
             }
+            // SAFETY: the task may be changing the two: bytes and words, read once. Machines are not freed while the runtime
+            // lives.
+            unsafe {
+                bonds = (&raw const extra.bonds).read_volatile();
+                let pin = (&raw const extra.pin).read_volatile() as *const Machine;
+                tid = pin.as_ref().map_or(0, |m| m.tid.load(Relaxed));
+            }
             Ok::<bool, Error>(extra.member.is_in_a_context())
         });
         let Some(in_a_context) = copied.transpose()? else { return Ok(()) };
@@ -154,7 +165,13 @@ impl TaskSeen {
                 text.quote(&bytes)?;
             }
         }
-        text.push(if in_a_context { b" context" } else { b"" })
+        text.push(if in_a_context { b" context" } else { b"" })?;
+        text.push(if bonds & BOND_STICKY != 0 { b" sticky" } else { b"" })?;
+        text.push(if bonds & BOND_LOCKED != 0 { b" locked" } else { b"" })?;
+        match tid {
+            0 => Ok(()),
+            tid => text.add(format_args!(" bound-to={tid}")),
+        }
     }
 }
 

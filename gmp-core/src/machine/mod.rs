@@ -47,6 +47,7 @@ pub struct ClassSlot {
 }
 
 /// What a machine's loop does when it comes to it.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
     /// Looks for work.
@@ -182,6 +183,12 @@ impl Machine {
     /// True when a task is current, for statistics: read from other threads, so only a hint.
     pub fn runs_task(&self) -> bool {
         !self.seen_task().is_null()
+    }
+
+    /// The same of `duty`: true when it is `Locked`.
+    pub fn is_seen_locked(&self) -> bool {
+        // SAFETY: one byte, as a number, of a cell that is always initialised.
+        unsafe { (self.duty.as_ptr() as *const u8).read_volatile() == Duty::Locked as u8 }
     }
 
     /// The same of `searching`.
