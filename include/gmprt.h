@@ -1864,6 +1864,9 @@ int gmp_group_wait(gmp_group_t *g,
  *
  * Lines `retaken call=... times=...` count the system calls that cost a processor without having been declared.
  *
+ * A line `still: ...` says that no task can go on unless one of so many threads of the program's own, the caller among them,
+ * makes it.
+ *
  * Nothing is stopped for it: each line is true for some moment during the call. Before the runtime's start, after its shutdown
  * and in a fork's child that has not used it, one line says `not running`. As with write(2), a pipe that nobody
  * reads raises SIGPIPE.

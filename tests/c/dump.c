@@ -332,6 +332,20 @@ SCENARIO(tasks_that_are_bound_say_to_which_thread) {
     CHECK_IDLE();
 }
 
+/* All wait for this thread, which the runtime knows once it has waited here itself. */
+SCENARIO(what_only_this_thread_could_move_is_told) {
+    check_start(2);
+    CHECK_OK(gmp_chan_new(sizeof(int), 0, &never));
+    gmp_task_t *task = spawn_named("left", receive_for_ever, NULL, 0);
+    CHECK_OK(gmp_sleep(MS));
+    CHECK_LINE_COMES(line, "still: nothing can move a task but 1 ");
+    CHECK_OK(gmp_chan_close(never));
+    CHECK_OK(gmp_join(task, SOON(), NULL));
+    char *text = text_from(gmp_dump);
+    CHECK_EQ(count_lines(text, "still: "), 0);
+    free(text);
+}
+
 /* The spawn site is in this program: a static function has no name there, an exported one has. */
 SCENARIO(spawn_site_is_in_the_program) {
     check_start(1);

@@ -14,6 +14,7 @@ use super::stats;
 use super::tasks::{self, State, TaskSeen};
 use super::text::Text;
 use super::trace::Tracer;
+use crate::base;
 use crate::base::error::{Error, Result};
 use crate::primitive::Ordering::*;
 use crate::sched::Shared;
@@ -53,7 +54,11 @@ pub fn text(s: &Shared) -> Result<Vec<u8>> {
     let total: u64 = counts.iter().sum();
     let mut text = Text::default();
     head(s, &mut text, &counts, &machines, now)?;
-    machines.write(&mut text, now)?;
+    // Deadlines are of the tasks' clock, which may be virtual.
+    machines.write(&mut text, base::clock::now())?;
+    if let Some(threads) = s.threads_up_while_still() {
+        text.add(format_args!("still: nothing can move a task but {threads} threads of the program's own\n"))?;
+    }
     for (call, times) in s.calls.counted() {
         let name = call.map_or(Some("unknown"), call_name);
         match name {
@@ -98,7 +103,7 @@ fn head(s: &Shared, text: &mut Text, counts: &[u64; State::ALL.len()], machines:
     text.add(format_args!(" created={} finished={}\n", n.tasks_created, n.tasks_ended))?;
     text.add(format_args!(
         "counters switches={} steals={} parks={} wakes={} handoffs={} retakes-blocked={} retakes-running={} \
-         timers-fired={} thread-limit-hits={} stack-bytes-reserved={} stack-bytes-resident={}\n",
+         timers-fired={} thread-limit-hits={} deadlocks={} stack-bytes-reserved={} stack-bytes-resident={}\n",
         n.switches,
         n.steals,
         n.parks,
@@ -108,6 +113,7 @@ fn head(s: &Shared, text: &mut Text, counts: &[u64; State::ALL.len()], machines:
         n.retakes_running,
         n.timers_fired,
         n.thread_limit_hits,
+        n.deadlocks,
         n.stack_bytes_reserved,
         n.stack_bytes_resident,
     ))

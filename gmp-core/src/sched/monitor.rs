@@ -171,7 +171,8 @@ impl Watch<'_> {
         let mut found = Found { acted: false, running: false, moving: false, again: NEVER };
         // Once: processors may be added meanwhile.
         let made = s.procs_made();
-        self.seen.resize(made as usize, Seen::default());
+        // A slice that was never seen begins now: it is not over at once.
+        self.seen.resize(made as usize, Seen { since: now, slice_since: now, ..Seen::default() });
         for index in 0..made {
             let p = s.processor(index);
             let m = p.machine.load(Acquire) as *const Machine;
