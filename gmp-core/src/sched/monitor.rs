@@ -5,7 +5,7 @@
 //! request), see that due timers are run, retry for machines that could not be had, join threads that have ended, and once a
 //! second house-keeping (trim stacks, follow the CPU limit, look for C++).
 //!
-//! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 250 µs while
+//! Cadence: 20 µs between rounds; after 50 rounds without effect it doubles up to 10 ms (§10.1), but stays at 400 µs while
 //! tasks come in and go out (100 µs while a processor is idle), and is ready when a machine that keeps work waiting is due for
 //! a look. When nothing moves and nothing waits it sleeps without bound, though tasks may be away in foreign code: who pushes
 //! a task or starts a timer wakes it (`attention.rs`).
@@ -23,7 +23,7 @@ use std::ffi::c_void;
 const FAST: i64 = 20_000;
 /// While a processor is idle.
 const HUNGRY: i64 = 100_000;
-const ATTENTIVE: i64 = 250_000;
+const ATTENTIVE: i64 = 400_000;
 const SLOW: i64 = 10_000_000;
 const ROUNDS: u32 = 50;
 const DECLARED: i64 = 20_000;
