@@ -1418,7 +1418,7 @@ int gmp_cond_signal(gmp_cond_t *c);
 int gmp_cond_broadcast(gmp_cond_t *c);
 
 /**
- * Changes the count by `n`; wakes whoever waits when it becomes zero.
+ * Changes the count by `n`; wakes whoever waits when it becomes zero. With a positive `n` the task stays on its thread.
  *
  * @param wg  The group.
  * @param n   What to add, or to take away when negative.

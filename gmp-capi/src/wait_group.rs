@@ -34,7 +34,7 @@ unsafe fn change(wg: *const gmp_wg_t, n: i64) -> c_int {
     code(unsafe { global::wg_change(wg.cast(), n) })
 }
 
-/// Changes the count by `n`; wakes whoever waits when it becomes zero.
+/// Changes the count by `n`; wakes whoever waits when it becomes zero. With a positive `n` the task stays on its thread.
 ///
 /// @param wg  The group.
 /// @param n   What to add, or to take away when negative.

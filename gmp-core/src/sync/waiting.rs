@@ -18,6 +18,10 @@ impl WaitGroup {
     /// Changes the count by `n`, and wakes whoever waited if it became zero. `Misuse`, and no change, below zero.
     #[inline(always)]
     pub fn change(&self, n: i64) -> Result<()> {
+        if n > 0 {
+            // Nobody is woken by it, so there is nothing to enter for: the task stays on its thread.
+            return self.add(n).map(drop);
+        }
         match enter::enter() {
             Some(i) => {
                 let result = self.change_inside(Some(i), n);
