@@ -22,6 +22,8 @@ void *meet(void *arg) {
     return arg;
 }
 void *add_one(void *arg) { return (char *)arg + 1; }
+volatile int released;
+void *hold(void *arg) { while (!released) gmp_sleep(200000); return arg; }
 void *nap(void *arg) { gmp_sleep(1000000); gmp_yield(); return arg; }
 void *leave(void *arg) { gmp_exit(); return arg; }
 typedef void *(*callback)(void *);
@@ -52,10 +54,13 @@ def test_a_native_task_gives_its_pointer(native):
 
 def test_native_tasks_may_wait_and_be_joined_by_many(native):
     def main():
-        task = gmp_py.go_native(address(native.nap), 5)
+        released = ctypes.c_int.in_dll(native, "released")
+        released.value = 0
+        task = gmp_py.go_native(address(native.hold), 5)
         joiners = [gmp_py.go(task.join) for _ in range(10)]
         with pytest.raises(TimeoutError):
             task.join(0)
+        released.value = 1
         assert [joiner.join() for joiner in joiners] == [5] * 10
         return task.join(timeout=1), task.exception(), task.done()
 
