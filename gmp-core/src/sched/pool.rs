@@ -160,6 +160,12 @@ impl Shared {
                 }
                 m.searching.set(false);
                 m.duty.set(Duty::Any);
+                if cfg!(debug_assertions) && !locked.starved {
+                    eprintln!(
+                        "gmp: the system gives no thread ({errno}): work waits for the {} there are",
+                        locked.machine_count
+                    );
+                }
                 Err(self.unserved(&mut locked, p, searching, errno.into()))
             }
         }

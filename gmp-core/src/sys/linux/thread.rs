@@ -6,6 +6,7 @@
 //! Called by: the machines and the monitor. `join` blocks; the others do not.
 
 use super::{errno, mem};
+use crate::primitive::yield_thread;
 use crate::sys::Errno;
 use std::alloc::{alloc, dealloc, Layout};
 use std::ffi::{c_void, CStr};
@@ -47,6 +48,9 @@ struct Mapping {
 unsafe impl Send for Thread {}
 // SAFETY: as above; nothing is done through a shared reference.
 unsafe impl Sync for Thread {}
+
+/// How often a thread that could not be had is asked for again, at once.
+const RETRIES: u32 = 3;
 
 /// The longest thread name the kernel keeps, with its NUL.
 const NAME_LEN: usize = 16;
@@ -137,7 +141,9 @@ unsafe fn create(stacks: Stacks, start: *mut Start) -> Result<Thread, Errno> {
             let usable = stack.low.as_ptr().add(stack.len - size) as *mut c_void;
             check(libc::pthread_attr_setstack(attributes.as_mut_ptr(), usable, size))
                 .and_then(|()| {
-                    check(libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), main, start as *mut c_void))
+                    let make =
+                        || libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), main, start as *mut c_void);
+                    check(persist(make))
                 })
                 .map(|()| Thread { id: id.assume_init(), stack })
                 .inspect_err(|_| mem::release(stack.low, stack.len))
@@ -145,6 +151,18 @@ unsafe fn create(stacks: Stacks, start: *mut Start) -> Result<Thread, Errno> {
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
         result
     }
+}
+
+/// Tries again when the system has no thread to give: one may just be ending.
+fn persist(mut make: impl FnMut() -> i32) -> i32 {
+    for _ in 0..RETRIES {
+        let code = make();
+        if code != libc::EAGAIN {
+            return code;
+        }
+        yield_thread();
+    }
+    make()
 }
 
 /// How large the alternate stack is: whole pages, with what the kernel's own frame takes on top.
