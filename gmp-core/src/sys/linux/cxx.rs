@@ -11,50 +11,67 @@
 //!    something to find: at the very first look, and when a C++ runtime has appeared since. Otherwise the
 //!    monitor would stop whenever a constructor blocks.
 //!  - C2. The library that the address is in is never unloaded: looking pins it.
+//!  - C3. A thread of a fork's parent that was just looking is not waited for in the child.
 
 use super::errno;
+use crate::primitive::{forks, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use std::ffi::{c_char, c_void, CStr};
-use std::sync::{Mutex, OnceLock};
 
 type GetGlobals = unsafe extern "C" fn() -> *mut [usize; 2];
 
-static GET_GLOBALS: OnceLock<GetGlobals> = OnceLock::new();
-/// `dlpi_adds` of the last look; 0 before the first.
-static LOADED: Mutex<u64> = Mutex::new(0);
+/// The function, once it was found.
+static GET_GLOBALS: AtomicUsize = AtomicUsize::new(0);
+/// `dlpi_adds` of the last look; 0 before the first. Who looks has it.
+static LOADED: AtomicU64 = AtomicU64::new(0);
+/// Somebody is looking: the number of its process (`forks`), plus one.
+static LOOKING: AtomicU32 = AtomicU32::new(0);
 
 const SYMBOL: &CStr = c"__cxa_get_globals";
 
 /// The calling thread's exception state, or null while no C++ runtime has been found. The address is the
 /// thread's for its life.
 pub fn cxx_globals() -> *mut [usize; 2] {
-    if GET_GLOBALS.get().is_none() {
+    if found().is_none() {
         cxx_probe();
     }
     // SAFETY: the Itanium C++ ABI: no arguments, returns the thread's own two words, allocates at most once.
-    GET_GLOBALS.get().map_or(std::ptr::null_mut(), |get| errno::keep(|| unsafe { get() }))
+    found().map_or(std::ptr::null_mut(), |get| errno::keep(|| unsafe { get() }))
+}
+
+fn found() -> Option<GetGlobals> {
+    // SAFETY: null, or stored by `cxx_probe` from this type.
+    unsafe { std::mem::transmute::<usize, Option<GetGlobals>>(GET_GLOBALS.load(Acquire)) }
 }
 
 /// Looks again whether there is a C++ runtime now. True the one time that it is found. Costs well under a
 /// microsecond when nothing was loaded since; may wait for the loader's lock when a C++ runtime was.
 pub fn cxx_probe() -> bool {
-    if GET_GLOBALS.get().is_some() {
+    if found().is_some() {
         return false;
     }
-    // Somebody else is looking, and will find what there is.
-    let Ok(mut loaded) = LOADED.try_lock() else { return false };
-    let first = *loaded == 0;
-    let mut look = Look { since: *loaded, seen: 0, path: [0; 4096], found: false };
-    errno::keep(|| {
+    let (looking, here) = (LOOKING.load(Relaxed), forks() + 1);
+    if looking == here || LOOKING.compare_exchange(looking, here, Acquire, Relaxed).is_err() {
+        // Somebody else is looking, and will find what there is.
+        return false;
+    }
+    let loaded = LOADED.load(Relaxed);
+    let first = loaded == 0;
+    let mut look = Look { since: loaded, seen: 0, path: [0; 4096], found: false };
+    let symbol = errno::keep(|| {
         // SAFETY: the callback gets exactly this `Look`, for the length of the call.
         unsafe { libc::dl_iterate_phdr(Some(visit), &mut look as *mut Look as *mut c_void) };
-        *loaded = look.seen.max(1);
-        let symbol = match (first, look.found) {
+        LOADED.store(look.seen.max(1), Relaxed);
+        match (first, look.found) {
             (true, _) => everywhere().or_else(|| look.found.then(|| inside(look.path())).flatten()),
             (false, true) => inside(look.path()),
             (false, false) => None,
-        };
-        symbol.is_some_and(|get| GET_GLOBALS.set(get).is_ok())
-    })
+        }
+    });
+    if let Some(get) = symbol {
+        GET_GLOBALS.store(get as usize, Release);
+    }
+    LOOKING.store(0, Release);
+    symbol.is_some()
 }
 
 /// What one walk over the loaded objects is after.

@@ -9,8 +9,8 @@
 //! Sources: proc(5) `/proc/PID/task/TID/syscall`, `stat`; `pthread_getcpuclockid` in glibc for the number of a clock.
 
 use super::errno;
+use crate::primitive::{AtomicU8, Ordering::Relaxed};
 use std::fmt::Write;
-use std::sync::OnceLock;
 
 /// What a thread was doing when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +31,17 @@ pub fn look(tid: i32) -> Doing {
     if !(1..=1 << 22).contains(&tid) {
         return Doing::Unknown;
     }
-    static SOURCE: OnceLock<u8> = OnceLock::new();
-    let first = *SOURCE.get_or_init(|| match std::env::var_os("GMP_TEST_OBSERVE") {
-        Some(name) if name == "stat" => 1,
-        Some(name) if name == "clock" => 2,
-        _ => 0,
-    });
+    // Not a `OnceLock`: a fork's child would wait for a thread that was just in it.
+    static SOURCE: AtomicU8 = AtomicU8::new(u8::MAX);
+    let mut first = SOURCE.load(Relaxed);
+    if first == u8::MAX {
+        first = match std::env::var_os("GMP_TEST_OBSERVE") {
+            Some(name) if name == "stat" => 1,
+            Some(name) if name == "clock" => 2,
+            _ => 0,
+        };
+        SOURCE.store(first, Relaxed);
+    }
     let sources = &[by_call, by_state, by_clock][first as usize..];
     errno::keep(|| sources.iter().find_map(|source| source(tid)).unwrap_or(Doing::Unknown))
 }
