@@ -1,6 +1,6 @@
 /* The process ends while machines run tasks: from a task, from the first thread, from another one; by exit, return, quick_exit, abort.
  * Each is a child of its own, and ends as it says: no crash, no hang. */
-//@ limit 120
+//@ limit 300
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -200,8 +200,8 @@ static void exit_with_handlers(void) {
 }
 
 SCENARIO(handlers_of_exit_may_use_the_library) {
-    rounds(ROUNDS / 2, exit_with_handlers, 3 << 8);
-    rounds(ROUNDS / 2, exit_in_a_task_with_handlers, 3 << 8);
+    rounds(ROUNDS / 4, exit_with_handlers, 3 << 8);
+    rounds(ROUNDS / 4, exit_in_a_task_with_handlers, 3 << 8);
 }
 
 /* One that ends everything properly. */

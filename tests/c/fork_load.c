@@ -1,6 +1,6 @@
 /* Forks in the middle of everything: from a task and from a thread, while other tasks and threads use the library. Each child uses
  * it afresh at once. */
-//@ limit 120
+//@ limit 240
 #include <pthread.h>
 #include <sys/wait.h>
 

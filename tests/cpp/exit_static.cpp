@@ -1,5 +1,5 @@
 // Objects of static storage that use the library in their constructors (before main) and destructors (after it).
-//@ limit 120
+//@ limit 240
 #include <sys/wait.h>
 
 #include <string>
