@@ -38,6 +38,8 @@ const TRIM: usize = 1024;
 /// What the monitor saw of one processor last time.
 #[derive(Clone, Copy, Default)]
 struct Seen {
+    /// The machine that it had. Ticks say something about one machine only.
+    machine: u32,
     tick: u32,
     since: i64,
     slice: u32,
@@ -199,8 +201,8 @@ impl Watch<'_> {
         let waits = self.waits(p, now);
         let seen = &mut self.seen[p.index as usize];
         let tick = m.owner.look();
-        if tick != seen.tick || tick == INSIDE {
-            seen.tick = tick;
+        if tick != seen.tick || tick == INSIDE || m.index != seen.machine {
+            (seen.machine, seen.tick) = (m.index, tick);
             seen.since = now;
             seen.suspect.begin(now);
             found.moving = true;

@@ -83,21 +83,18 @@ impl Suspect {
         self.every = (self.every * 2).min(SELDOM);
     }
 
-    /// What the reading means; `None`: it computes.
+    /// What the reading means; `None`: nothing yet.
     fn judge(&mut self, doing: Doing, now: i64) -> Option<Why> {
         match doing {
-            Doing::Sleeps(call) => return Some(Why::Blocked(call)),
+            Doing::Sleeps(call) => Some(Why::Blocked(call)),
             Doing::Used(used) => {
+                let (before, then) = self.used.replace((used, now))?;
                 // Less than a quarter of the time on a CPU: it sleeps (or has no CPU, and then loses little).
-                if let Some((before, then)) = self.used.replace((used, now)) {
-                    if (used - before) * 4 < now - then {
-                        return Some(Why::Blocked(None));
-                    }
-                }
+                let sleeps = (used - before) * 4 < now - then;
+                Some(if sleeps { Why::Blocked(None) } else { Why::Running })
             }
-            Doing::Runs | Doing::Unknown => {}
+            Doing::Runs | Doing::Unknown => Some(Why::Running),
         }
-        None
     }
 }
 
@@ -114,7 +111,7 @@ impl Burners {
     fn have_room(&mut self, s: &Shared) -> bool {
         let most = BURNERS * s.procs_wanted();
         // SAFETY: machines are not freed while the runtime lives.
-        self.list.retain(|&m| unsafe { (*m).burning.load(Relaxed) });
+        self.list.retain(|&m| unsafe { &*m }.is_burning());
         self.ask(s);
         if self.list.len() >= most {
             // SAFETY: as above.
@@ -133,7 +130,7 @@ impl Burners {
             for _ in 0..all.min(8 * ASKED) {
                 self.at = (self.at + 1) % all;
                 let m = &*locked.machines[self.at];
-                if n < ASKED && m.is_away() && !m.burning.load(Relaxed) {
+                if n < ASKED && m.is_away() && !m.is_burning() {
                     some[n] = m;
                     n += 1;
                 }
@@ -144,14 +141,14 @@ impl Burners {
             let m = unsafe { &*m };
             if observe::look(m.tid.load(Relaxed)) == Doing::Runs && self.list.try_reserve(1).is_ok() {
                 m.burning.store(true, Relaxed);
-                self.list.push(m);
+                self.add(m);
             }
         }
     }
 
     fn add(&mut self, m: &Machine) {
         if !self.list.contains(&(m as *const Machine)) {
-            // `have_room` has reserved it.
+            // Its callers have reserved the place.
             self.list.push(m);
         }
     }
@@ -161,6 +158,11 @@ impl Machine {
     /// Without a processor, in a task's foreign code. A hint.
     fn is_away(&self) -> bool {
         self.processor.load(Relaxed).is_null() && self.runs_task() && self.owner.look() != crate::machine::owner::INSIDE
+    }
+
+    /// It computes without a processor. The mark alone may come late, when the machine is back.
+    fn is_burning(&self) -> bool {
+        self.burning.load(Relaxed) && self.is_away()
     }
 
     fn still_burns(&self) -> bool {
@@ -187,11 +189,17 @@ impl Shared {
             return false;
         }
         let doing = observe::look(m.tid.load(Relaxed));
-        if let Some(why) = x.judge(doing, now) {
-            x.asleep();
-            return self.retake(m, p, why, since);
+        match x.judge(doing, now) {
+            Some(why @ Why::Blocked(_)) => {
+                x.asleep();
+                return self.retake(m, p, why, since);
+            }
+            Some(_) => x.runs(now),
+            None => {
+                x.at = now + BLOCKED;
+                return false;
+            }
         }
-        x.runs(now);
         if self.class_says_blocked(m, p) {
             return self.retake(m, p, Why::Blocked(None), since);
         }
@@ -249,6 +257,7 @@ impl Shared {
             }
             Why::Blocked(call) => {
                 m.reading.set(Away { runs: false, call, since });
+                m.burning.store(false, Relaxed);
                 self.calls.count(call);
                 self.tallies.retakes_blocked.fetch_add(1, Relaxed);
             }
