@@ -7,6 +7,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 PYTHON ?= python3
 CC ?= cc
 FUZZ_SECONDS ?= 60
+CHAOS_SEEDS ?= 3
 # What a program is read out of: more bytes than the most steps have say nothing.
 FUZZ_LEN := 774
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -21,7 +22,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python fuzz bench check fmt clean install need
+	test-examples test-python fuzz chaos bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -107,6 +108,11 @@ fuzz: need ## programs of a fuzzer's making on the library and on a model, for F
 	mkdir -p fuzz/corpus/differential
 	cargo fuzz run --sanitizer none differential fuzz/corpus/differential fuzz/seeds -- \
 		-max_total_time=$(FUZZ_SECONDS) -max_len=$(FUZZ_LEN) -timeout=120
+
+chaos: need ## the stress programs with threads held up at random, CHAOS_SEEDS=3 times, after they have seen planted bugs
+	CARGO_TARGET_DIR=target/chaos cargo build --release -p gmp-capi --features chaos
+	scripts/link-so.sh target/chaos/release
+	scripts/chaos.sh target/chaos/release $(CHAOS_SEEDS)
 
 bench: lib wheel ## ours beside the peers that are installed: medians, ratios, a CSV and plots
 	$(VENV)/bin/python benches/run.py $(BENCH)

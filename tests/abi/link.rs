@@ -19,6 +19,14 @@ fn two_translation_units_share_the_header() {
     runs(&build("abi/double", &[abi("double_a.c"), abi("double_b.c")], &[]).unwrap());
 }
 
+#[test]
+fn chaos_is_in_its_own_build_only() {
+    let text = std::fs::read(library().unwrap().join("libgmp.so")).expect("the library is built");
+    let has = |name: &[u8]| text.windows(name.len()).any(|bytes| bytes == name);
+    assert!(has(b"GMP_TEST_NO_MEMBARRIER"), "this would find a switch");
+    assert!(!has(b"GMP_TEST_CHAOS") && !has(b"GMP_TEST_BREAK"));
+}
+
 /// Whether the compiler finds GNU MP's header.
 fn has_gnu_mp() -> bool {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_string());

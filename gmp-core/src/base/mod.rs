@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod attached;
+pub mod chaos;
 #[cfg(not(loom))]
 pub mod clock;
 #[cfg(loom)]

@@ -21,6 +21,7 @@
 //!
 //! Model: `model/owner.rs`, breaking switch [`Break::OwnerFence`].
 
+use crate::base::chaos::{self, Bug, Point};
 use crate::base::fence::Barrier;
 #[cfg(loom)]
 use crate::model::Break;
@@ -60,6 +61,14 @@ impl Owner {
     #[inline(always)]
     #[must_use]
     pub fn enter(&self) -> bool {
+        chaos::point(Point::Enter);
+        if chaos::plants(Bug::OwnerFence) {
+            // What a CPU may do where nothing keeps it from it.
+            let free = self.requests.load(Acquire) == 0;
+            chaos::point(Point::Seize);
+            self.inside.store(INSIDE, Relaxed);
+            return free;
+        }
         self.inside.store(INSIDE, Relaxed);
         #[cfg(loom)]
         if Break::OwnerFence.is_on() {
@@ -73,6 +82,7 @@ impl Owner {
     #[inline(always)]
     pub fn exit(&self, tick: u32) {
         debug_assert!(tick & 1 == 0);
+        chaos::point(Point::Exit);
         self.inside.store(tick, Release);
     }
 
@@ -109,8 +119,11 @@ impl Owner {
     #[must_use]
     pub fn seize(&self) -> bool {
         self.requests.fetch_or(SEIZE, AcqRel);
-        let ordered = self.barrier.heavy(); // F2's partner
-        if !ordered || self.inside.load(Acquire) == INSIDE {
+        let ordered = chaos::plants(Bug::OwnerFence) || self.barrier.heavy(); // F2's partner
+        chaos::point(Point::Seize);
+        let inside = self.inside.load(Acquire) == INSIDE && !chaos::plants(Bug::SeizeInside);
+        if !ordered || inside {
+            chaos::point(Point::Seize);
             self.requests.fetch_and(!SEIZE, AcqRel);
             return false;
         }

@@ -8,6 +8,7 @@
 //! and others' timers.
 
 use super::{ready, seeded, Inside, Shared};
+use crate::base::chaos::{self, Point};
 use crate::base::clock;
 use crate::primitive::Ordering::*;
 use crate::processor::runq::Entry;
@@ -265,6 +266,7 @@ fn steal(i: Inside, last: bool) -> Option<*mut Task> {
             }
         }
         if at != p.index && victim.runq.has_shared() {
+            chaos::point(Point::Steal);
             if let Some(task) = victim.runq.steal_into(&p.runq) {
                 p.counters.steals.inc();
                 return Some(task);

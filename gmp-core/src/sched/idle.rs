@@ -26,6 +26,7 @@
 //!
 //! Tried and dropped: waking one machine per ready task (they woke, found nothing, slept again).
 
+use crate::base::chaos::{self, Point};
 use crate::base::fence::Barrier;
 #[cfg(loom)]
 use crate::model::Break;
@@ -124,6 +125,7 @@ impl Idle {
     /// just now (then the monitor must look).
     #[must_use]
     pub fn give_up(&self, barrier: Barrier) -> bool {
+        chaos::point(Point::GiveUp);
         self.searching.fetch_sub(1, Relaxed);
         #[cfg(loom)]
         if Break::IdleGiveUpFence.is_on() {

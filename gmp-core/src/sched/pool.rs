@@ -14,6 +14,7 @@
 
 use super::{run, Inside, Locked, Shared};
 use crate::base::alloc::try_box;
+use crate::base::chaos::{self, Point};
 use crate::base::error::{Error, Result};
 use crate::machine::owner::Owner;
 use crate::machine::{Duty, Machine};
@@ -283,6 +284,7 @@ impl Shared {
                 watcher.note.wake();
             }
             self.quiet.look(self);
+            chaos::point(Point::Sleep);
             m.note.sleep((deadline != NEVER).then_some(deadline));
         }
     }

@@ -5,6 +5,7 @@
 //! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
 
 use super::{Inside, Shared};
+use crate::base::chaos::{self, Point};
 use crate::primitive::{forks, Ordering::SeqCst};
 use crate::processor::runq::Entry;
 use crate::sys::clock;
@@ -97,6 +98,7 @@ pub fn told(i: Inside) {
 pub fn offer(i: Inside) {
     let (p, s) = (i.p(), i.s());
     if s.idle.has_idle() && p.runq.ring_len() > 0 && p.runq.share() {
+        chaos::point(Point::Publish);
         wake_if_submitted(s);
     }
     call_monitor(s);
@@ -188,6 +190,7 @@ pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
 /// The caller has claimed `waiter`.
 #[inline(always)]
 pub unsafe fn finish(i: Option<Inside>, waiter: *const Waiter) {
+    chaos::point(Point::Wake);
     // SAFETY: V1: the waiter may be touched until it is told. A parked task keeps its runtime, and the visit keeps it from
     // there on (the task may end before `ready_foreign` is through).
     unsafe {

@@ -14,6 +14,7 @@
 //!        threads, and each of these takes a share. Those that sleep are bounded by `max_threads` only.
 
 use super::{seeded, Shared};
+use crate::base::chaos::{self, Point};
 use crate::machine::reading::Away;
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
@@ -250,6 +251,7 @@ impl Shared {
             return false;
         }
         let p = self.unassign(m);
+        chaos::point(Point::Retake);
         match why {
             Why::Declared => {
                 p.blocking_score.set(super::handoff::taken(p.blocking_score.get()));

@@ -12,6 +12,7 @@
 //!  - W3. After `switch` nothing read before it about machine or processor is used.
 
 use super::{bound, find, hooks, ready, stacks, Inside};
+use crate::base::chaos::{self, Bug, Point};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{tls, Ordering::*};
 use crate::switch;
@@ -32,8 +33,12 @@ pub unsafe fn leave(i: Inside, me: &Task, commit: Commit) {
     }
     i.m().commit.set(commit);
     let to = destination(i, me);
+    chaos::point(Point::Leave);
     // SAFETY: the same contract; `to` is a context made current by `destination`.
     unsafe {
+        if chaos::plants(Bug::EarlyCommit) {
+            arrived(i.m());
+        }
         swap(i.m(), me, to);
         hint(me);
     }
@@ -224,6 +229,7 @@ fn fresh(i: Inside, t: &Task) -> Option<switch::Sp> {
 /// Called on `m`'s thread, right after a switch.
 #[inline(always)]
 pub unsafe fn arrived(m: &Machine) {
+    chaos::point(Point::Commit);
     let yielded = m.yielded.get();
     if !yielded.is_null() {
         m.yielded.set(null_mut());
