@@ -49,6 +49,8 @@ pub struct Frames {
     pub more: bool,
     low: usize,
     end: usize,
+    /// All of the stack was copied.
+    whole: bool,
 }
 
 /// See the module.
@@ -93,7 +95,7 @@ impl Mirror {
             return None;
         }
         let end = copied.wrapping_add(away);
-        let mut frames = Frames { at: [0; MOST], len: 0, more: false, low, end };
+        let mut frames = Frames { at: [0; MOST], len: 0, more: false, low, end, whole: copied == top };
         // SAFETY: U1, U2, U3: the copy of a parked context; `walk` gets what it expects.
         unsafe { backend::call_above(sp.wrapping_add(away), walk, (&raw mut frames).cast()) };
         Some(frames)
@@ -120,12 +122,12 @@ extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
         // The unwinder's caller, and ours.
         return GO_ON;
     }
-    // U3: what was read above the copy means nothing, a zero neither.
-    if !copied || at != 0 && frames.len == MOST {
-        frames.more = true;
+    // A zero ends the stack; but what was read above a part of it that was copied means nothing, a zero neither (U3).
+    if at == 0 && (copied || frames.whole) {
         return NORMAL_STOP;
     }
-    if at == 0 {
+    if !copied || frames.len == MOST {
+        frames.more = true;
         return NORMAL_STOP;
     }
     frames.at[frames.len] = at;
