@@ -4,7 +4,7 @@
 //! read on both sides of the copy say whether it was. Nothing in it is followed before they agree.
 //!
 //! Plain fields are read while their owner may write them: word-sized volatile reads, a data race by the letter of Rust's
-//! model (`SAFETY.md` S35).
+//! model (`SAFETY.md` S39).
 //! Called by: dumps. Never blocks.
 
 use super::state::{status_of, Status};
