@@ -5,9 +5,8 @@
 use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
-use gmp_core::sched::attach::note_foreign;
 use gmp_core::sync::mutex::Mutex;
-use gmp_core::sync::sema::{asked, checkpoint, is_asked};
+use gmp_core::sync::sema::{asked, checkpoint};
 use std::ffi::c_int;
 
 /// A mutex. All-zero is unlocked and ready to use: no init, no destroy. It must not be moved or copied while in use. It
@@ -45,7 +44,7 @@ pub unsafe extern "C" fn gmp_mutex_lock(m: *mut gmp_mutex_t, deadline: gmp_time_
     if !m.try_lock() {
         return lock_slowly(m, deadline);
     }
-    if is_asked() {
+    if m.took() {
         return locked_and_asked(m);
     }
     GMP_OK
@@ -77,9 +76,10 @@ pub unsafe extern "C" fn gmp_mutex_trylock(m: *mut gmp_mutex_t) -> c_int {
     if m.is_null() {
         return GMP_EINVAL;
     }
-    note_foreign();
     // SAFETY: the caller's mutex.
-    if unsafe { (*m.cast::<Mutex>()).try_lock() } {
+    let m = unsafe { &*m.cast::<Mutex>() };
+    if m.try_lock() {
+        m.took();
         return GMP_OK;
     }
     // Who tries in a loop comes by nowhere else.

@@ -143,6 +143,10 @@ struct EndOf<'a> {
 unsafe impl Object for EndOf<'_> {
     const JUDGED: bool = true;
 
+    fn address(&self) -> usize {
+        &raw const *self.cell as usize
+    }
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         let waits = if waiter.has_deadline() { self.cell.wait_timed(waiter) } else { self.cell.wait(waiter) };
         if !waits {

@@ -3,6 +3,7 @@
 //! Owns: the life of one `Shared`. A value: only `global.rs` makes one of them the process's own.
 
 use crate::base::error::{Error, Result};
+use crate::sched::deadlock::SETTLE;
 use crate::sched::monitor::monitor_thread;
 use crate::sched::{Settings, Shared, MAX_PROCS};
 use crate::stack::Class;
@@ -56,6 +57,7 @@ impl Config {
             seeded: self.sched_seed != 0,
             virtual_time: self.virtual_time,
             deadlock_abort: self.deadlock_abort,
+            deadlock_ns: deadlock_ns(),
             on_deadlock: crate::inspect::deadlock::report,
             keys,
             epoch,
@@ -66,6 +68,12 @@ impl Config {
 /// What `GMP_MAXPROCS` asks for, if it is a number (§13.3).
 pub fn named_procs() -> Option<i32> {
     std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text))
+}
+
+/// For tests: `GMP_TEST_DEADLOCK_NS` says for how long a state must last before it is called a deadlock.
+fn deadlock_ns() -> i64 {
+    let named = std::env::var("GMP_TEST_DEADLOCK_NS").ok().and_then(|text| text.parse::<u32>().ok());
+    named.map_or(SETTLE, i64::from)
 }
 
 /// What `GMP_IDLE_THREAD_MS` asks for, if it is a number: how long a surplus machine sleeps before it ends, in nanoseconds.

@@ -2,30 +2,7 @@
 //@ with GMP_TEST_NO_MEMBARRIER=1
 #include <time.h>
 
-#include "waits.h"
-
-static gmp_chan_t *chan;
-static atomic_int received;
-
-static void receive(void *arg) {
-    int value;
-    (void)arg;
-    if (gmp_chan_recv(chan, &value, GMP_FOREVER) == GMP_OK) atomic_fetch_add(&received, 1);
-}
-
-static void *receive_as_a_task(void *arg) {
-    receive(arg);
-    return arg;
-}
-
-static void make_chan(void) { CHECK_OK(gmp_chan_new(sizeof(int), 0, &chan)); }
-
-static void send_one(void) {
-    int value = 1;
-    CHECK_OK(gmp_chan_send(chan, &value, SOON()));
-}
-
-static uint64_t verdicts(void) { return check_stats().deadlocks; }
+#include "deadlock.h"
 
 //@ says gmp: all tasks are asleep
 //@ says reason=chan-recv
@@ -65,44 +42,6 @@ SCENARIO(wait_idle_and_shutdown_answer_and_the_runtime_stays_usable) {
     send_one();
     CHECK_OK(gmp_shutdown(SOON()));
     CHECK_EQ(atomic_load(&received), 1);
-}
-
-static gmp_mutex_t first, second;
-static gmp_wg_t both_hold;
-
-static void lock_both(gmp_mutex_t *mine, gmp_mutex_t *other) {
-    CHECK_OK(gmp_mutex_lock(mine, GMP_FOREVER));
-    CHECK_OK(gmp_wg_done(&both_hold));
-    CHECK_OK(gmp_wg_wait(&both_hold, GMP_FOREVER));
-    CHECK_OK(gmp_mutex_lock(other, GMP_FOREVER));
-    CHECK_OK(gmp_mutex_unlock(other));
-    CHECK_OK(gmp_mutex_unlock(mine));
-}
-
-static void *first_then_second(void *arg) {
-    lock_both(&first, &second);
-    return arg;
-}
-
-static void *second_then_first(void *arg) {
-    lock_both(&second, &first);
-    return arg;
-}
-
-static void spawn_named(const char *name, gmp_task_fn_t fn) {
-    gmp_spawn_opts_t opts;
-    CHECK_OK(gmp_spawn_opts_init(&opts, sizeof opts));
-    opts.name = name;
-    CHECK_OK(gmp_spawn(fn, NULL, &opts, NULL));
-}
-
-//@ says reason=mutex
-//@ says name="left"
-SCENARIO(two_tasks_with_two_mutexes) {
-    CHECK_OK(gmp_wg_add(&both_hold, 2));
-    spawn_named("left", first_then_second);
-    spawn_named("right", second_then_first);
-    CHECK_CODE(gmp_wait_idle(GMP_FOREVER), GMP_EDEADLK);
 }
 
 /* ------------------------------------------------------------ threads that have called in */
@@ -205,12 +144,6 @@ static void *end_it_in_four_seconds(void *arg) {
     nanosleep(&a_while, NULL);
     atomic_store(&may_end, 1);
     return arg;
-}
-
-static void lock_first(void *arg) {
-    (void)arg;
-    CHECK_OK(gmp_mutex_lock(&first, GMP_FOREVER));
-    CHECK_OK(gmp_mutex_unlock(&first));
 }
 
 SCENARIO(no_verdict_while_a_thread_holds_the_mutex) {

@@ -110,6 +110,7 @@ fn is_fresh(program: &Path, sources: &[PathBuf]) -> bool {
         "tests/c/alive.h",
         "tests/c/dump_text.h",
         "tests/c/seeded.h",
+        "tests/c/deadlock.h",
         "tests/crash/dying.h",
         "include/gmprt.h",
     ]

@@ -141,6 +141,11 @@ struct Turn<'a, const SENDS: bool> {
 // SAFETY: armed with the channel's lock held, right before the unlock.
 unsafe impl<const SENDS: bool> Object for Turn<'_, SENDS> {
     #[inline(always)]
+    fn address(&self) -> usize {
+        &raw const *self.chan as usize
+    }
+
+    #[inline(always)]
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         let chan = self.chan;
         let mut claimed = Claimed::none();

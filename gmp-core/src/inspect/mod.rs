@@ -1,5 +1,6 @@
 //! Looking inside: numbers, dumps, leak reports. Programs get them through `global`.
 
+mod cycles;
 pub mod deadlock;
 pub mod dump;
 mod groups;

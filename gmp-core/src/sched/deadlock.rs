@@ -38,8 +38,8 @@ use crate::task::state::Status;
 use crate::task::waiter::Waiter;
 use crate::task::{Kind, Reason};
 
-/// How long a state must last.
-const SETTLE: i64 = 10_000_000;
+/// How long a state must last (`Settings::deadlock_ns`).
+pub const SETTLE: i64 = 10_000_000;
 /// The same while the process has threads that never called in.
 const STRANGERS: i64 = 3_000_000_000;
 
@@ -139,8 +139,8 @@ impl Shared {
             (seen.stamp, seen.since) = (Some(stamp), now);
         }
         let lasted = now - seen.since;
-        if lasted < SETTLE {
-            return seen.since + SETTLE;
+        if lasted < self.settings.deadlock_ns {
+            return seen.since + self.settings.deadlock_ns;
         }
         if lasted < STRANGERS && self.has_strangers() {
             return seen.since + STRANGERS;

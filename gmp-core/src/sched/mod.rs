@@ -78,6 +78,8 @@ pub struct Settings {
     pub virtual_time: bool,
     /// A deadlock ends the process.
     pub deadlock_abort: bool,
+    /// For how long a state must last to be one.
+    pub deadlock_ns: i64,
     /// Writes the report of one.
     pub on_deadlock: fn(&Shared),
     /// The process's keys of task-local values.

@@ -51,6 +51,12 @@ pub unsafe trait Object {
     /// The wait of a thread that is no task answers `Deadlock` when no task can ever go on (`deadlock.rs`).
     const JUDGED: bool = false;
 
+    /// What is waited for, for reports; 0: nothing that has an address.
+    #[inline(always)]
+    fn address(&self) -> usize {
+        0
+    }
+
     /// Locks the object; completes the operation, or puts the waiter in and arms it; unlocks. For a task it runs in the
     /// commit of its park: it must not block, nor touch `self` after the unlock.
     ///
@@ -186,6 +192,8 @@ unsafe fn wait_task<O: Object>(
     let waiter = Waiter::for_task(me, &me.wait, i.m().shared);
     let armed = waiter.begin(enders::<O>(cancelable, deadline), !timers.is_null());
     let mut plan = Plan { object, waiter: &waiter, armed, cancelable, timers, deadline, done: false, late: false };
+    // A parked task is in no list.
+    me.link.set(object.address() as *mut Task);
     // SAFETY: whoever claims the wait makes us ready, or the commit does; `plan` lies on our stack, which stands until then.
     unsafe { park::park(i, reason, commit::<O>, &mut plan as *mut Plan<'_, O> as *mut c_void) };
     if plan.late {

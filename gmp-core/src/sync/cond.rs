@@ -93,6 +93,10 @@ struct Ticket<'a> {
 
 // SAFETY: armed with the condition locked; between that and its unlock only what C2 names is touched.
 unsafe impl Object for Ticket<'_> {
+    fn address(&self) -> usize {
+        &raw const *self.cond as usize
+    }
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         let cond = self.cond;
         // SAFETY: not in the queue yet, so nobody else's.

@@ -10,7 +10,7 @@
 //! `Mutex::ask`); entering the runtime before the mutex is given up (the task may lose its processor there, with the mutex).
 
 use super::mutex::{Mutex, Turn, GIVEN};
-use super::sema::{again, asked, inside, is_asked, side_of, wake, Place, Queued};
+use super::sema::{again, asked, caller, inside, side_of, wake, Place, Queued};
 use crate::base::clock;
 use crate::base::error::Result;
 use crate::primitive::spin_hint;
@@ -38,6 +38,10 @@ impl Queued for Wait<'_> {
         // Before: once it is armed, this wait may be over.
         let turn = self.turn.replace(Turn::default());
         self.mutex.enlist(node, turn, arm)
+    }
+
+    fn address(&self) -> usize {
+        &raw const *self.mutex as usize
     }
 
     fn leave(&self, node: &Node) -> Claimed {
@@ -104,10 +108,18 @@ impl Mutex {
         if !self.try_lock() {
             return self.lock_slowly(deadline);
         }
-        if is_asked() {
+        if self.took() {
             asked(self);
         }
         Ok(())
+    }
+
+    /// By who has just taken it: says so. True: others have waited for long for the caller's processor.
+    #[inline(always)]
+    pub fn took(&self) -> bool {
+        let (who, is_asked) = caller();
+        self.set_taker(who);
+        is_asked
     }
 
     /// The same after it was tried.
@@ -116,7 +128,9 @@ impl Mutex {
         inside(|i| {
             wait::may_wait(i, deadline)?;
             // SAFETY: inside if a task.
-            unsafe { self.acquire(i, deadline, true) }
+            unsafe { self.acquire(i, deadline, true) }?;
+            self.took();
+            Ok(())
         })
     }
 
@@ -130,6 +144,7 @@ impl Mutex {
             let locked = unsafe { self.acquire(i, FOREVER, false) };
             debug_assert!(locked.is_ok(), "a wait without deadline and cancellation ends by a wake");
         }
+        self.took();
     }
 
     /// # Safety

@@ -1,6 +1,6 @@
 //! The mutex: who holds it, who waits, and whether somebody is awake to take it next (§22.1–22.6).
 //!
-//! Owns: 16 bytes: a word of flag bits, and the wait queue. `locking.rs` is how tasks and threads use it.
+//! Owns: 16 bytes: a word of flag bits, who took it last, and the wait queue. `locking.rs` is how tasks and threads use it.
 //!
 //! | bit | means |
 //! |---|---|
@@ -30,17 +30,17 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU64, Ordering::*};
+use crate::primitive::{AtomicU32, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 
-const HELD: u64 = 1;
-const LOCK: u64 = 2;
-const WAITERS: u64 = 4;
-const WOKEN: u64 = 8;
-const STARVING: u64 = 16;
-const ASKED: u64 = 32;
+const HELD: u32 = 1;
+const LOCK: u32 = 2;
+const WAITERS: u32 = 4;
+const WOKEN: u32 = 8;
+const STARVING: u32 = 16;
+const ASKED: u32 = 32;
 /// Others wait, and one of them is awake: what most unlocks of a busy mutex find.
-const BUSY: u64 = HELD | WAITERS | WOKEN;
+const BUSY: u32 = HELD | WAITERS | WOKEN;
 
 /// In a claimed node: the mutex is its waiter's.
 pub const GIVEN: u32 = 1;
@@ -49,7 +49,9 @@ pub const GIVEN: u32 = 1;
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct Mutex {
-    state: AtomicU64,
+    state: AtomicU32,
+    /// Who took it last (`sema::caller`). For reports: written by the holder when it has it, never looked at here.
+    taker: AtomicU32,
     queue: WaitQueue,
 }
 
@@ -75,6 +77,20 @@ impl Mutex {
     #[inline(always)]
     pub fn is_held(&self) -> bool {
         self.state.load(Relaxed) & HELD != 0
+    }
+
+    /// By who has taken it, before it does anything else.
+    #[inline(always)]
+    pub fn set_taker(&self, who: u32) {
+        // A model need not look at what nobody reads.
+        if !cfg!(loom) {
+            self.taker.store(who, Relaxed);
+        }
+    }
+
+    /// Who holds it, as [`Mutex::set_taker`] was told; None while nobody does.
+    pub fn holder(&self) -> Option<u32> {
+        self.is_held().then(|| self.taker.load(Relaxed))
     }
 
     /// True while a newcomer can only queue.
@@ -104,7 +120,7 @@ impl Mutex {
     /// Inlined, but out of the short way.
     #[cold]
     #[inline(always)]
-    fn try_release_busy(&self, state: u64) -> bool {
+    fn try_release_busy(&self, state: u32) -> bool {
         match state {
             BUSY => self.state.compare_exchange(BUSY, BUSY & !HELD, Release, Relaxed).is_ok(),
             _ => false,
@@ -158,7 +174,7 @@ impl Mutex {
     }
 
     /// Gives the queue's lock up, with other changes in the same step.
-    fn unlock_queue(&self, clear: u64, set: u64) {
+    fn unlock_queue(&self, clear: u32, set: u32) {
         let empty = if self.queue.is_empty() { WAITERS | STARVING } else { 0 };
         let clear = !(clear | LOCK | empty);
         let mut state = self.state.load(Relaxed);
@@ -306,7 +322,7 @@ mod tests {
         })
     }
 
-    fn state(m: &Mutex) -> u64 {
+    fn state(m: &Mutex) -> u32 {
         m.state.load(Relaxed)
     }
 

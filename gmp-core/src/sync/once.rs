@@ -143,6 +143,10 @@ impl Queued for &Once {
         Some(armed)
     }
 
+    fn address(&self) -> usize {
+        &raw const **self as usize
+    }
+
     fn leave(&self, node: &Node) -> Claimed {
         let mut pause = Pause::new();
         let state = loop {

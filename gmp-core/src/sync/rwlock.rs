@@ -25,7 +25,7 @@
 //! Tried and dropped: Go's shape, a mutex for the writers beside the count: its writer gives that mutex up after it has let
 //! the readers in, who may have freed it.
 
-use super::sema::{inside, wake, Place, Queued};
+use super::sema::{caller, inside, wake, Place, Queued};
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
@@ -50,7 +50,8 @@ pub struct RwLock {
     state: AtomicU64,
     readers: WaitQueue,
     writers: WaitQueue,
-    _spare: u64,
+    /// The task that got in as the writer last (`sema::caller`). For reports.
+    writer: AtomicU64,
 }
 
 /// What is in after [`RwLock::hand_on`], if there is a choice.
@@ -74,11 +75,19 @@ impl RwLock {
     /// Locks it for writing.
     #[inline(always)]
     pub fn write(&self, deadline: i64) -> Result<()> {
-        attach::note_foreign();
-        if self.try_write() {
-            return Ok(());
+        if !self.try_write() {
+            self.wait_to_write(deadline)?;
         }
-        self.wait_to_write(deadline)
+        let (who, _) = caller();
+        if !cfg!(loom) {
+            self.writer.store(who as u64, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The writer that is in, as `sema::mark_of` calls it; None while none is.
+    pub fn writer(&self) -> Option<u32> {
+        (self.state.load(Relaxed) & WRITER != 0).then(|| self.writer.load(Relaxed) as u32)
     }
 
     /// Gets in as a reader, unless a writer is in or waits.
@@ -312,6 +321,10 @@ impl Queued for Reading<'_> {
         lock.enlist(&lock.readers, WAITING, is_free, || lock.try_read(), node, arm)
     }
 
+    fn address(&self) -> usize {
+        &raw const *self.0 as usize
+    }
+
     fn leave(&self, node: &Node) -> Claimed {
         self.0.lock_queues();
         self.0.readers.remove(node);
@@ -325,6 +338,10 @@ impl Queued for Writing<'_> {
         let lock = self.0;
         let is_free = |state| state & WRITER == 0 && state < READER;
         lock.enlist(&lock.writers, WAITING | PENDING, is_free, || lock.try_write(), node, arm)
+    }
+
+    fn address(&self) -> usize {
+        &raw const *self.0 as usize
     }
 
     fn leave(&self, node: &Node) -> Claimed {

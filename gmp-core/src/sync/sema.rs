@@ -18,14 +18,23 @@ use crate::sched::wait::{Enlisted, Object};
 use crate::sched::{attach, enter, ready, Inside};
 use crate::task::wait_queue::{Claimed, Node};
 use crate::task::waiter::Waiter;
+use crate::task::Task;
 use std::cell::UnsafeCell;
 use std::ptr::null;
+
+/// Records begin at multiples of this.
+const RECORD: usize = 128;
 
 /// An object as one waiting party sees it.
 pub trait Queued {
     /// Locks the object; completes the operation (None), or puts `node` in and arms it, as the last step before the unlock.
     /// What `arm` said; when that was false, the node is out again.
     fn enlist(&self, node: &Node, arm: impl FnOnce() -> bool) -> Option<bool>;
+
+    /// What is waited for, for reports; 0: nothing that has an address.
+    fn address(&self) -> usize {
+        0
+    }
 
     /// Takes out the node of a waiter that has stopped waiting. Who may go on because of that.
     fn leave(&self, node: &Node) -> Claimed;
@@ -52,6 +61,11 @@ impl<Q: Queued> Place<Q> {
 
 // SAFETY: `Queued::enlist` arms before its unlock.
 unsafe impl<Q: Queued> Object for Place<Q> {
+    #[inline(always)]
+    fn address(&self) -> usize {
+        self.object.address()
+    }
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         // SAFETY: not in the queue yet, so nobody else's; from then on it stays until the wait has ended.
         let node = unsafe {
@@ -130,6 +144,25 @@ pub fn is_asked() -> bool {
     }
     // SAFETY: a non-null word is this thread's machine.
     unsafe { (*m).owner.requested() != 0 }
+}
+
+/// Who has just taken a lock, for reports: the bits of the task's record's address that tell it from others, 0 for a thread; and
+/// [`is_asked`]'s answer.
+#[inline(always)]
+pub fn caller() -> (u32, bool) {
+    let m = tls::get() as *const Machine;
+    if m.is_null() {
+        attach::note();
+        return (0, false);
+    }
+    // SAFETY: a non-null word is this thread's machine. The task is not looked at.
+    unsafe { (mark_of((*m).current.get()), (*m).owner.requested() != 0) }
+}
+
+/// What [`caller`] calls a task.
+#[inline(always)]
+pub fn mark_of(task: *const Task) -> u32 {
+    (task as usize / RECORD) as u32
 }
 
 /// By who has just locked `mutex`, and was asked for the processor: the unlock lets others on it. In a seeded runtime the

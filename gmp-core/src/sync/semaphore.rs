@@ -153,6 +153,10 @@ impl Queued for &Semaphore {
         Some(armed)
     }
 
+    fn address(&self) -> usize {
+        &raw const **self as usize
+    }
+
     fn leave(&self, node: &Node) -> Claimed {
         let count = self.lock();
         self.queue.remove(node);

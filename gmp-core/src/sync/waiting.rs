@@ -83,6 +83,10 @@ struct Round<'a> {
 
 // SAFETY: armed inside `push`, which unlocks right after.
 unsafe impl Object for Round<'_> {
+    fn address(&self) -> usize {
+        &raw const *self.group as usize
+    }
+
     unsafe fn enlist(&self, waiter: &Waiter) -> Enlisted {
         self.node.set(Node::new(waiter, 0, 0));
         // SAFETY: the cell stays as long as the wait.

@@ -8,7 +8,8 @@
 //!    `join.rs`, `wait_word.rs`, `sched/cancel.rs`).
 //!  - every other field belongs to the record's owner of the moment: the table in `state.rs`. It passes with the
 //!    status word or with the queue entry, both Release/Acquire, so plain cells are enough.
-//!  - `link` belongs to whichever list the record is in; it is in one at most.
+//!  - `link` belongs to whichever list the record is in; it is in one at most. While the task is parked in a wait, and nobody has
+//!    claimed it, it holds the address of what it waits for (`sched/wait.rs`), for reports.
 //!  - dumps read the plain fields of tasks that are not theirs, and check that nothing moved meanwhile (`look.rs`).
 
 pub mod class;

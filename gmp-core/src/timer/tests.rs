@@ -24,6 +24,7 @@ fn runtime() -> Box<Shared> {
         virtual_time: false,
         seed: 1,
         deadlock_abort: false,
+        deadlock_ns: 0,
         on_deadlock: |_| (),
         keys: &KEYS,
         epoch: 0,

@@ -99,7 +99,11 @@ impl<T: ?Sized> Mutex<T> {
     /// Locks it if nobody has it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.plain.try_lock().then(|| MutexGuard { mutex: self, value: PhantomData })
+        if !self.plain.try_lock() {
+            return None;
+        }
+        self.plain.took();
+        Some(MutexGuard { mutex: self, value: PhantomData })
     }
 
     /// The value; nobody has it locked.
