@@ -132,7 +132,7 @@
  * A deadlock is: tasks live, none of them can ever run again, nothing is pending that could make one ready (a deadline, a timer, a task
  * in foreign code), and every foreign thread that has called in and still lives is itself waiting in here without a deadline. Calls that only
  * look (clocks, statistics, names of codes, task ids) and task-local values do not count as calling in. It is reported once on standard error
- * ("all tasks are asleep", with a list of them) and counted in gmp_stats_t.deadlocks, again when a task has run in between; gmp_run,
+ * ("all tasks are asleep", with the cycles over joins, mutexes and write locks, and the dump) and counted in gmp_stats_t.deadlocks, again when a task has run in between; gmp_run,
  * gmp_join, gmp_wait_idle and gmp_shutdown of foreign threads, without a deadline, answer GMP_EDEADLK. Tasks that wait for each other are left as
  * they are, and the runtime stays usable: somebody may come later and wake them. As long as the process has threads that have never called
  * in, the state must have lasted for 3 seconds, so that a thread which is only just starting is not overlooked; else for 10 milliseconds. What
