@@ -171,10 +171,10 @@ unsafe fn spawn_with(
 ) -> Result<u64> {
     // SAFETY: the caller's options, with all that they point to.
     let options = unsafe { options(opts) }?;
-    global::spawn(|s, i| {
+    global::spawn(|s, _| {
         let plain = Spawn { detached, ..Spawn::plain(s, entry, arg, site) };
         // SAFETY: a class's table stays valid while the runtime runs (see `gmp_task_class`).
-        unsafe { options.apply(s, i, plain) }
+        unsafe { options.apply(s, plain) }
     })
 }
 

@@ -355,7 +355,11 @@ pub fn set_max_threads(n: i32) -> Result<i32> {
     }
     with(|_, s| {
         let mut locked = s.lock.lock();
-        Ok(std::mem::replace(&mut locked.max_threads, n))
+        let before = std::mem::replace(&mut locked.max_threads, n);
+        drop(locked);
+        // Work may have waited for this.
+        s.monitor.attend();
+        Ok(before)
     })
 }
 

@@ -87,7 +87,7 @@ where
 {
     let sticky = Options { sticky: true, ..Options::default() };
     // SAFETY: no class is named.
-    start(f, |s, what| unsafe { sticky.apply(s, None, what) })
+    start(f, |s, what| unsafe { sticky.apply(s, what) })
 }
 
 /// The same as [`spawn`], of which `add` says more.
@@ -212,7 +212,7 @@ impl Options<'_> {
     ///
     /// # Safety
     /// The class's table is complete and stays valid while the runtime runs.
-    pub unsafe fn apply(&self, s: &Shared, i: Option<Inside>, mut what: Spawn) -> Result<Spawn> {
+    pub unsafe fn apply(&self, s: &Shared, mut what: Spawn) -> Result<Spawn> {
         if let Some(stack) = self.stack {
             what.stack = stack;
             what.flags |= FLAG_EXACT_STACK;
@@ -220,7 +220,7 @@ impl Options<'_> {
         what.flags |= self.flags;
         let class = match self.class {
             // SAFETY: the caller's promise.
-            Some(table) => unsafe { s.class(i, table) }?,
+            Some(table) => unsafe { s.class(table) }?,
             None => std::ptr::null(),
         };
         if !class.is_null() || !self.name.is_empty() || self.sticky {

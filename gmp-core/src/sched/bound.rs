@@ -106,7 +106,6 @@ pub fn lock(i: Inside) -> Result<u32> {
         if e.bonds == 0 && m.pins.load(Relaxed) != 0 {
             move_out(i, t)?;
         } else {
-            inbox::prepare(i, m)?;
             m.duty.set(Duty::Locked);
             s.locked_machines.fetch_add(1, Relaxed);
             // SAFETY: the current task's.
@@ -163,10 +162,10 @@ fn move_out(i: Inside, t: &Task) -> Result<()> {
     let idle = locked.idle_machines.iter().rposition(|&m| unsafe { !(*m).is_needed() });
     let m = if let Some(at) = idle {
         // SAFETY: as above.
-        let m = unsafe { &*locked.idle_machines[at] };
-        inbox::prepare(i, m)?;
-        locked.idle_machines.remove(at);
+        let m = unsafe { &*locked.idle_machines.remove(at) };
         m.duty.set(Duty::Locked);
+        // Before the unlock: it may wake to end.
+        m.pin();
         if std::ptr::eq(locked.watcher, m) {
             locked.watcher = null();
         }
@@ -175,20 +174,14 @@ fn move_out(i: Inside, t: &Task) -> Result<()> {
         s.monitor.attend();
         m
     } else {
-        let m = s.make_machine_for(Duty::Locked, locked, None, false)?;
-        inbox::prepare(i, m).inspect_err(|_| {
-            let mut locked = s.lock.lock();
-            m.duty.set(Duty::Any);
-            if m.asleep.get() {
-                locked.idle_machines.push(m);
-            }
-        })?;
-        m
+        s.make_machine_for(Duty::Locked, locked, None, false)?
     };
     s.locked_machines.fetch_add(1, Relaxed);
-    // SAFETY: the current task and its box; pinned to a machine that nobody else can use.
+    // SAFETY: the current task and its box; pinned to a machine that nobody else can use, and that has been pinned
+    // for us since it was chosen.
     unsafe {
         pin(t.extra.get(), m);
+        m.unpin();
         (*t.extra.get()).bonds |= BOND_LOCKED;
         switching::leave(i, t, Commit::Global(t as *const Task as *mut Task));
     }

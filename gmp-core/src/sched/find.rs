@@ -73,6 +73,10 @@ fn attend(i: Inside) -> Option<*mut Task> {
     }
     p.attention.store(false, Relaxed);
     expire_own(i);
+    // A retired processor's, or an idle one's that no machine can be had for.
+    for of in i.s().procs().filter(|of| of.machine.load(Relaxed).is_null()) {
+        expire(i, of);
+    }
     ready::demote_next(i);
     if m.inbox_len.load(Relaxed) == 0 {
         return None;

@@ -90,7 +90,7 @@ pub unsafe fn entered_first(me: &Task) {
     }
 }
 
-/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside with a processor. The machine's inbox ticket was prepared: it is what a machine that needs a processor waits with.
+/// Runs a hook outside the runtime, on the machine's own stack, and comes back inside with a processor.
 pub fn outside<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
     let result = away(m, blocks, hook);
     if m.processor.load(Relaxed).is_null() {
@@ -99,6 +99,11 @@ pub fn outside<R>(m: &Machine, blocks: bool, hook: impl FnOnce() -> R) -> R {
         m.wants_processor.store(true, Relaxed);
         while m.processor.load(Relaxed).is_null() && s.sleep(m) {}
         m.wants_processor.store(false, Relaxed);
+        if m.searching.get() {
+            // Woken to look for work: others must do that.
+            // SAFETY: this thread's machine, inside, with a processor: the task counts, so nothing stops before it has one.
+            super::run::stop_searching(unsafe { Inside::assume(m) });
+        }
     }
     result
 }

@@ -6,11 +6,13 @@
 //! processor (as Go does for a locked thread, §14.2).
 
 use super::{ready, Inside, Shared};
+use crate::base::error::Result;
 use crate::machine::owner::INBOX;
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::task::state::Status;
 use crate::task::{Kind, Task};
+use std::ffi::c_void;
 
 /// Hands a task or ticket to `m`.
 ///
@@ -62,7 +64,7 @@ pub fn take(m: &Machine) -> Option<*mut Task> {
 /// Under the scheduler's lock: puts the machine's ticket into the global queue, once.
 pub fn queue_ticket(s: &Shared, m: &Machine) {
     let ticket = m.inbox_ticket.get();
-    if ticket.is_null() || m.inbox_queued.swap(true, AcqRel) {
+    if m.inbox_queued.swap(true, AcqRel) {
         return;
     }
     // SAFETY: the machine's own record, in no queue.
@@ -92,28 +94,20 @@ pub unsafe fn serve_ticket(i: Inside, ticket: &Task) {
     m.note.wake();
 }
 
-/// Gives `m` the record that stands for its inbox in the run queues. Once, by whoever first pins something to it.
-pub fn prepare(i: Inside, m: &Machine) -> crate::base::error::Result<()> {
-    if !m.inbox_ticket.get().is_null() {
-        return Ok(());
+impl Shared {
+    /// A record that stands for something in the run queues and is no task; it is never given back. A machine has its own from
+    /// the beginning: what is pinned to it relies on that.
+    pub fn new_ticket(&self, kind: Kind, arg: *mut c_void) -> Result<*mut Task> {
+        let task = self.foreign.lock().tasks.take(&self.slab)?;
+        // SAFETY: free, and ours.
+        let t = unsafe { &*task };
+        t.kind.set(kind);
+        t.arg.set(arg);
+        t.extra.set(std::ptr::null_mut());
+        t.join.reset(true);
+        debug_assert!(t.status.status() == Status::Free);
+        Ok(task)
     }
-    let ticket = new_ticket(i, Kind::MachineTicket, m as *const Machine as *mut _)?;
-    m.inbox_ticket.set(ticket);
-    Ok(())
-}
-
-/// A record that is no task, from the processor's cache; it is never given back.
-pub fn new_ticket(i: Inside, kind: Kind, arg: *mut std::ffi::c_void) -> crate::base::error::Result<*mut Task> {
-    // SAFETY: the cache belongs to the processor, which is ours.
-    let task = unsafe { (*i.p().tasks.get()).take(&i.s().slab)? };
-    // SAFETY: free, and ours.
-    let t = unsafe { &*task };
-    t.kind.set(kind);
-    t.arg.set(arg);
-    t.extra.set(std::ptr::null_mut());
-    t.join.reset(true);
-    debug_assert!(t.status.status() == Status::Free);
-    Ok(task)
 }
 
 /// Routes a ready task that is not an ordinary entry and may run anywhere, or only on the machine it is pinned to.

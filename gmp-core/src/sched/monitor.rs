@@ -55,6 +55,8 @@ struct Watch<'a> {
     burners: Burners,
     /// House-keeping rounds since all went idle.
     idle_rounds: u32,
+    /// A timer is due of a processor that nobody has and no machine can be had for: others must run it (`find.rs`).
+    orphans: bool,
 }
 
 /// What a round found.
@@ -65,6 +67,8 @@ struct Found {
     moving: bool,
     /// When a machine that keeps work waiting is due for a look ([`NEVER`]: there is none).
     again: i64,
+    /// Processors behind whose machines work waits.
+    waiting: usize,
 }
 
 /// The monitor's thread.
@@ -74,7 +78,7 @@ pub extern "C" fn monitor_thread(arg: *mut c_void) -> *mut c_void {
     let follow = s.settings.follow_procs;
     thread::sleep_sharply();
     let (housekeeping, burners) = (clock::now() + HOUSEKEEPING, Burners::default());
-    Watch { s, seen: Vec::new(), housekeeping, follow, burners, idle_rounds: 0 }.run();
+    Watch { s, seen: Vec::new(), housekeeping, follow, burners, idle_rounds: 0, orphans: false }.run();
     std::ptr::null_mut()
 }
 
@@ -114,11 +118,15 @@ impl Watch<'_> {
         if long {
             // Refused: look again soon.
             let sure = s.monitor.begin_long(&s.idle);
-            if self.work_waits() {
-                until = now + FAST;
+            let waiting = self.waiting();
+            if waiting > 0 {
+                // What the round found is looked at when it is due; what came just now, at once.
+                if waiting > found.waiting {
+                    until = now + FAST;
+                }
             } else if sure && !found.running && !self.anything_to_watch() {
                 until = self.idle_until(now);
-            } else if sure && s.barrier.is_asymmetric() && delay >= SLOW {
+            } else if sure && s.barrier.is_asymmetric() && delay >= SLOW && !self.is_unserved() {
                 until = NEVER;
             }
         }
@@ -146,14 +154,31 @@ impl Watch<'_> {
         until.min(self.housekeeping.max(now + FAST))
     }
 
-    /// Work waits behind some machine.
-    fn work_waits(&self) -> bool {
-        self.s.procs().any(|p| !p.machine.load(Relaxed).is_null() && self.waits(p, clock::now()))
+    /// Behind how many machines work waits.
+    fn waiting(&self) -> usize {
+        let now = clock::now();
+        self.s.procs().filter(|p| !p.machine.load(Relaxed).is_null() && self.waits(p, now)).count()
+    }
+
+    /// Work waits for a machine, though a processor is idle.
+    fn is_unserved(&self) -> bool {
+        self.s.lock.lock().starved || self.s.idle.has_idle() && self.s.has_published_work()
+    }
+
+    /// See [`Watch::orphans`].
+    fn has_orphans(&self, now: i64) -> bool {
+        let s = self.s;
+        s.procs().any(|p| p.machine.load(Relaxed).is_null() && p.timers.earliest() <= now)
+            && (!s.idle.has_idle() || s.lock.lock().starved)
     }
 
     /// Something waits that this processor could run.
     fn waits(&self, p: &Processor, now: i64) -> bool {
-        p.runq.private_len() > 0 || p.runq.has_shared() || !self.s.global.is_empty() || p.timers.earliest() <= now
+        p.runq.private_len() > 0
+            || p.runq.has_shared()
+            || !self.s.global.is_empty()
+            || p.timers.earliest() <= now
+            || self.orphans
     }
 
     /// Work or running machines, although the last round saw none.
@@ -170,7 +195,8 @@ impl Watch<'_> {
         let now = clock::now();
         s.coarse.renew(now);
         s.join_ended();
-        let mut found = Found { acted: false, running: false, moving: false, again: NEVER };
+        let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0 };
+        self.orphans = self.has_orphans(now);
         // Once: processors may be added meanwhile.
         let made = s.procs_made();
         // A slice that was never seen begins now: it is not over at once.
@@ -219,7 +245,8 @@ impl Watch<'_> {
             found.again = found.again.min(seen.since + seeded::PATIENCE);
             return;
         }
-        if p.timers.earliest() <= now {
+        found.waiting += 1;
+        if self.orphans || p.timers.earliest() <= now {
             // The owner runs them at its next round.
             p.attention.store(true, Relaxed);
         }

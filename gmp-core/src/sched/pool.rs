@@ -23,6 +23,7 @@ use crate::processor::Processor;
 use crate::source::timer::NEVER;
 use crate::sys::{clock, thread};
 use crate::task::ready_list::ReadyList;
+use crate::task::Kind;
 use std::ffi::{c_void, CString};
 use std::ptr::null_mut;
 
@@ -40,6 +41,8 @@ impl Shared {
                 // `model_idle_holds_with_three_threads` found the lost core).
                 self.idle.end_search();
                 drop(locked);
+                // Who took it may be in foreign code already.
+                self.monitor.attend();
             }
         }
     }
@@ -123,7 +126,7 @@ impl Shared {
         self.make_machine_for(Duty::Any, locked, p, searching).map(drop)
     }
 
-    /// The same, for a duty.
+    /// The same, for a duty. A machine that shall be locked to a task is pinned already: it must not end before the task comes.
     pub fn make_machine_for<'a>(
         &self,
         duty: Duty,
@@ -136,6 +139,9 @@ impl Shared {
             Err(e) => return Err(self.unserved(&mut locked, p, searching, e)),
         };
         m.duty.set(duty);
+        if duty == Duty::Locked {
+            m.pin();
+        }
         if let Some(p) = p {
             m.searching.set(searching);
             self.assign(m, p);
@@ -160,7 +166,9 @@ impl Shared {
                     self.unassign(m);
                 }
                 m.searching.set(false);
-                m.duty.set(Duty::Any);
+                if m.duty.replace(Duty::Any) == Duty::Locked {
+                    m.unpin();
+                }
                 if cfg!(debug_assertions) && !locked.starved {
                     eprintln!(
                         "gmp: the system gives no thread ({errno}): work waits for the {} there are",
@@ -222,7 +230,11 @@ impl Shared {
                 let index = locked.machines.len() as u32;
                 let machine = Machine::new(index, Owner::new(self.barrier), self as *const Shared as *const ());
                 self.seeded.prepare(self, &machine);
-                locked.machines.push(try_box(machine)?);
+                let machine = try_box(machine)?;
+                machine
+                    .inbox_ticket
+                    .set(self.new_ticket(Kind::MachineTicket, &*machine as *const Machine as *mut c_void)?);
+                locked.machines.push(machine);
                 &**locked.machines.last().expect("just pushed") as *const Machine
             }
         };
@@ -262,6 +274,8 @@ impl Shared {
                 }
                 if wanted {
                     super::inbox::queue_ticket(self, m);
+                    // As in `inbox::deliver`.
+                    self.monitor.attend();
                 }
             }
             if self.dismiss(&mut locked, m, surplus_at) {
@@ -293,6 +307,11 @@ impl Shared {
     fn watch<'a>(&self, locked: &mut Locked, m: &Machine) -> (i64, Option<&'a Machine>) {
         let earliest = self.earliest_timer();
         if earliest == NEVER {
+            return (NEVER, None);
+        }
+        if earliest <= clock::now() {
+            // Due, and there is no processor: the monitor makes sure that there will be.
+            self.monitor.attend();
             return (NEVER, None);
         }
         if locked.watcher.is_null() {

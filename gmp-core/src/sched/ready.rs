@@ -151,8 +151,9 @@ pub unsafe fn inject(s: &Shared, task: *mut Task) {
 pub fn submitted(s: &Shared) {
     if s.idle.submitted(s.barrier) {
         s.start_searcher();
-    } else if !s.idle.has_idle() {
-        // Every processor is taken; if one is held by foreign code, only the monitor can tell.
+    } else {
+        // Every processor is taken, or will be when who searches has found something; if one is held by foreign code then, only
+        // the monitor can tell.
         call_monitor(s);
     }
 }

@@ -163,7 +163,11 @@ impl Machine {
 
     /// It computes without a processor. The mark alone may come late, when the machine is back.
     fn is_burning(&self) -> bool {
-        self.burning.load(Relaxed) && self.is_away()
+        let burning = self.burning.load(Relaxed) && self.is_away();
+        if !burning {
+            self.burning.store(false, Relaxed);
+        }
+        burning
     }
 
     fn still_burns(&self) -> bool {

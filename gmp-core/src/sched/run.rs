@@ -80,7 +80,7 @@ fn obey(s: &Shared, m: &Machine) -> bool {
 }
 
 /// Work was found: if this machine searched, somebody else may have to go on searching (§7.3).
-fn stop_searching(i: Inside) {
+pub fn stop_searching(i: Inside) {
     if !i.m().searching.replace(false) {
         return;
     }

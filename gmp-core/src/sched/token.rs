@@ -54,7 +54,7 @@ impl Shared {
     ///
     /// # Safety
     /// `table` points to a complete table that stays valid.
-    pub unsafe fn class(&self, i: Option<Inside>, table: *const TaskClass) -> Result<*const Class> {
+    pub unsafe fn class(&self, table: *const TaskClass) -> Result<*const Class> {
         let mut locked = self.lock.lock();
         if let Some(class) = locked.classes.iter().find(|c| c.key == table) {
             return Ok(&**class);
@@ -71,26 +71,11 @@ impl Shared {
             let state = State { queue: ReadyList::new(), holder: null(), home: null(), started: 0, queued: false };
             let token = try_box(Token { class: key, state: Mutex::new(state), len: AtomicU32::new(0) })?;
             let arg = &*token as *const Token as *mut c_void;
-            let ticket = match i {
-                Some(i) => inbox::new_ticket(i, Kind::ClassTicket, arg)?,
-                None => self.foreign_ticket(arg)?,
-            };
-            class.ticket.set(ticket);
+            class.ticket.set(self.new_ticket(Kind::ClassTicket, arg)?);
             locked.tokens.push(token);
         }
         locked.classes.push(class);
         Ok(key)
-    }
-
-    fn foreign_ticket(&self, arg: *mut c_void) -> Result<*mut Task> {
-        let task = self.foreign.lock().tasks.take(&self.slab)?;
-        // SAFETY: free, and ours.
-        let t = unsafe { &*task };
-        t.kind.set(Kind::ClassTicket);
-        t.arg.set(arg);
-        t.extra.set(null_mut());
-        t.join.reset(true);
-        Ok(task)
     }
 }
 
@@ -214,8 +199,7 @@ pub unsafe fn serve(i: Inside, ticket: &Task) {
     }
     m.token.set(token as *const Token as *const c_void);
     m.token_runs.set(0);
-    let prepared = inbox::prepare(i, m);
-    let started = if prepared.is_ok() { start_here(m, class) } else { Error::NoMemory.code() };
+    let started = start_here(m, class);
     let slot = slot(m, class);
     if let Some(acquire) = class.hooks.acquire {
         // SAFETY: the class's own hook.
@@ -352,10 +336,7 @@ pub unsafe fn run_unshared(i: Inside, t: &Task) {
     // SAFETY: classes live as long as the runtime; the caller's promise.
     unsafe {
         let class = &*t.class();
-        let code = match inbox::prepare(i, i.m()) {
-            Ok(()) => start_here(i.m(), class),
-            Err(e) => e.code(),
-        };
+        let code = start_here(i.m(), class);
         run_here(Inside::assume(i.m()), t, class, code);
     }
 }
