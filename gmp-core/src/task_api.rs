@@ -7,7 +7,7 @@ use crate::base::error::{Error, Result};
 use crate::context::{member, Context};
 use crate::primitive::Ordering::Relaxed;
 use crate::sched::wait::is_cancelled;
-use crate::sched::{enter, entry, park, spawn::Spawn, Inside, Shared};
+use crate::sched::{enter, entry, park, spawn::Spawn, Shared};
 use crate::stack::Class;
 use crate::task::class::TaskClass;
 use crate::task::extra::{DeferFn, Extra, BOND_CLASS, BOND_STICKY};

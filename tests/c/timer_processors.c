@@ -289,3 +289,33 @@ SCENARIO(timer_outlives_the_thread_that_set_it) {
     UNTIL(atomic_load(&fired) == 50, usleep(50));
     for (int i = 0; i < 50; i++) gmp_timer_free(left[i]);
 }
+
+/* ------------------------------------------------------------ retired, and the others busy */
+static atomic_int asleep, awake, both;
+
+static void sleep_once(void *arg) {
+    (void)arg;
+    atomic_fetch_add(&asleep, 1);
+    CHECK_OK(gmp_sleep(100 * MS));
+    atomic_fetch_add(&awake, 1);
+}
+
+/* Its children sleep on its own processor's time, most likely. */
+static void send_to_sleep(void *arg) {
+    (void)arg;
+    atomic_fetch_add(&both, 1);
+    while (atomic_load(&both) < 2) CHECK_OK(gmp_checkpoint());
+    for (int i = 0; i < 8; i++) CHECK_OK(gmp_go(sleep_once, NULL));
+    for (int i = 0; i < 50; i++) gmp_yield();
+}
+
+SCENARIO(sleepers_of_a_retired_processor_wake_beside_busy_tasks) {
+    gmp_max_procs(2);
+    for (int i = 0; i < 2; i++) CHECK_OK(gmp_go(send_to_sleep, NULL));
+    UNTIL(atomic_load(&asleep) == 16, usleep(1000));
+    for (int i = 0; i < 2; i++) CHECK_OK(gmp_go(yield_until_stop, NULL));
+    gmp_max_procs(1);
+    UNTIL(atomic_load(&awake) == 16, usleep(1000));
+    atomic_store(&stop, 1);
+    CHECK_IDLE();
+}

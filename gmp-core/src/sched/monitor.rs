@@ -241,11 +241,11 @@ impl Watch<'_> {
         if !waits {
             return;
         }
+        found.waiting += 1;
         if s.settings.seeded && now - seen.since < seeded::PATIENCE {
             found.again = found.again.min(seen.since + seeded::PATIENCE);
             return;
         }
-        found.waiting += 1;
         if self.orphans || p.timers.earliest() <= now {
             // The owner runs them at its next round.
             p.attention.store(true, Relaxed);

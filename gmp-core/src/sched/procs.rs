@@ -3,7 +3,7 @@
 //! Owns: which processors are alive. Growing adds idle ones. Shrinking takes idle ones first, then those of
 //! machines in foreign code (seized), and asks the others, which give theirs up at their next enter or search; a
 //! machine inside does bounded work, so the wait is short. What a removed processor had queued goes to the head of
-//! the global queue (§12.4); its timers stay with it and are run by the others (`find::steal`).
+//! the global queue (§12.4); its timers stay with it and are run by the others (`find::steal`, `find::attend`).
 //! Always true: `Locked::procs` is the number of alive ones; no task is lost or run twice, because a processor is
 //! drained by the party that took it, under the lock.
 
