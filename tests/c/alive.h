@@ -199,8 +199,14 @@ __attribute__((unused)) static gmp_stats_t stays_alive(const char *what, int n, 
     return stats;
 }
 
-/* The gmp_stats counters: asleep in the kernel, or computing. A loaded machine may show the one as the other once. */
-#define CHECK_RETAKEN(field, stats) CHECK((stats).field >= 1)
+/* Asleep in the kernel, or computing. By the clock alone the first look says neither, and the second may come late. */
+__attribute__((unused)) static int alive_knows_which(void) {
+    const char *observe = getenv("GMP_TEST_OBSERVE");
+    return observe == NULL || strcmp(observe, "clock") != 0;
+}
+
+#define CHECK_RETAKEN(field, stats)                                                                                    \
+    CHECK((stats).field >= 1 || (!alive_knows_which() && (stats).retakes_blocked + (stats).retakes_running >= 1))
 
 __attribute__((unused)) static void release_by_flag(void) { atomic_store(&let_go, 1); }
 
