@@ -87,3 +87,52 @@ SCENARIO(sticky_task_is_woken_while_the_processor_is_taken) {
     CHECK_IDLE();
     CHECK_OK(gmp_shutdown(SOON()));
 }
+
+/* ------------------------------------------------------------ beside a task that never parks */
+static atomic_int stop, received;
+
+static void *checkpoint_until_stop(void *arg) {
+    while (!atomic_load(&stop)) CHECK_OK(gmp_checkpoint());
+    return arg;
+}
+
+static void *receive_one_by_one(void *count) {
+    int value;
+    for (intptr_t i = 0; i < (intptr_t)count; i++) {
+        CHECK_OK(gmp_chan_recv(chan, &value, GMP_FOREVER));
+        atomic_fetch_add(&received, 1);
+    }
+    return count;
+}
+
+static const gmp_task_class_t exclusive = {.struct_size = sizeof exclusive, .flags = GMP_CLASS_EXCLUSIVE};
+
+/* Both have the one thread there is; the other does nothing but ask whether somebody waits. */
+static void beside_checkpoints(const gmp_task_class_t *task_class, uint32_t flags) {
+    gmp_spawn_opts_t opts;
+    gmp_task_t *receiver, *other;
+    check_start(1);
+    CHECK_OK(gmp_chan_new(sizeof(int), 1, &chan));
+    CHECK_OK(gmp_spawn_opts_init(&opts, sizeof opts));
+    opts.flags = flags;
+    opts.task_class = task_class;
+    CHECK_OK(gmp_spawn(receive_one_by_one, (void *)4, &opts, &receiver));
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(gmp_chan_send(chan, &i, SOON()));
+        UNTIL(atomic_load(&received) == i + 1, usleep(1000));
+        if (i == 0) {
+            opts.flags = 0;
+            CHECK_OK(gmp_spawn(checkpoint_until_stop, NULL, &opts, &other));
+        }
+        usleep(30000); /* until the monitor sleeps without bound, in most runs */
+    }
+    atomic_store(&stop, 1);
+    CHECK_OK(gmp_join(receiver, SOON(), NULL));
+    CHECK_OK(gmp_join(other, SOON(), NULL));
+    gmp_chan_free(chan);
+    CHECK_OK(gmp_shutdown(SOON()));
+}
+
+SCENARIO(sticky_task_gets_its_slice_beside_checkpoints) { beside_checkpoints(NULL, GMP_SPAWN_STICKY); }
+
+SCENARIO(exclusive_task_gets_its_slice_beside_checkpoints) { beside_checkpoints(&exclusive, 0); }

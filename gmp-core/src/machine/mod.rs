@@ -197,6 +197,12 @@ impl Machine {
         unsafe { self.searching.as_ptr().read_volatile() }
     }
 
+    /// The same of `token`.
+    pub fn seen_token(&self) -> *const c_void {
+        // SAFETY: a word-sized read of a cell that only its own thread writes.
+        unsafe { self.token.as_ptr().read_volatile() }
+    }
+
     /// Something more needs this thread.
     pub fn pin(&self) {
         self.pins.fetch_add(1, Relaxed);

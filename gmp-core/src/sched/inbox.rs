@@ -33,6 +33,9 @@ pub unsafe fn deliver(s: &Shared, m: &Machine, task: *mut Task) {
     }
     let mut locked = s.lock.lock();
     if !m.asleep.get() || !m.is_wanted() {
+        drop(locked);
+        // It may run a task that never parks.
+        s.monitor.attend();
         return;
     }
     let Some(p) = locked.idle_procs.pop() else {

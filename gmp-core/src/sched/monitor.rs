@@ -11,7 +11,7 @@
 //! a task or starts a timer wakes it (`attention.rs`).
 
 use super::retake::{Burners, Suspect, Why, SLICE};
-use super::{seeded, Shared};
+use super::{seeded, token, Shared};
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
@@ -157,7 +157,12 @@ impl Watch<'_> {
     /// Behind how many machines work waits.
     fn waiting(&self) -> usize {
         let now = clock::now();
-        self.s.procs().filter(|p| !p.machine.load(Relaxed).is_null() && self.waits(p, now)).count()
+        let waits = |p: &&Processor| {
+            let m = p.machine.load(Acquire) as *const Machine;
+            // SAFETY: machines are not freed while the runtime lives.
+            unsafe { m.as_ref() }.is_some_and(|m| self.waits(p, now) || token::waits_behind(m))
+        };
+        self.s.procs().filter(waits).count()
     }
 
     /// Work waits for a machine, though a processor is idle.
@@ -238,7 +243,7 @@ impl Watch<'_> {
             seen.slice = slice;
             seen.slice_since = now;
         }
-        if !waits {
+        if !waits && !token::waits_behind(m) {
             return;
         }
         found.waiting += 1;
@@ -254,6 +259,11 @@ impl Watch<'_> {
             seen.slice_since = now;
             p.attention.store(true, Relaxed);
             m.owner.request(YIELD);
+        }
+        if !waits {
+            // Another processor would not help.
+            found.again = found.again.min(seen.slice_since + SLICE);
+            return;
         }
         if tick == INSIDE {
             return;

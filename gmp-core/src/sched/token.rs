@@ -100,6 +100,9 @@ pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, class: &Clas
         };
         if submit {
             submit_ticket(s, i, class.ticket.get());
+        } else {
+            // The holder may have a task that never parks.
+            s.monitor.attend();
         }
     }
 }
@@ -116,6 +119,14 @@ unsafe fn submit_ticket(s: &Shared, i: Option<Inside>, ticket: *mut Task) {
 pub fn others_wait(i: Inside) -> bool {
     // SAFETY: a non-null token lives as long as the runtime.
     unsafe { (*(i.m().token.get() as *const Token)).len.load(Relaxed) > 0 }
+}
+
+/// Something waits that `m` alone may run, while it runs something else: in its inbox, or for the token that it holds. For others'
+/// eyes: a hint.
+pub fn waits_behind(m: &Machine) -> bool {
+    let token = m.seen_token() as *const Token;
+    // SAFETY: a token lives as long as the runtime.
+    m.inbox_len.load(Relaxed) != 0 || unsafe { token.as_ref() }.is_some_and(|token| token.len.load(Relaxed) > 0)
 }
 
 /// The next started task of the class, for a direct switch; None: go to the machine's own stack.
