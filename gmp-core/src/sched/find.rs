@@ -81,8 +81,7 @@ fn attend(i: Inside) -> Option<*mut Task> {
     if m.inbox_len.load(Relaxed) == 0 {
         return None;
     }
-    p.attention.store(m.inbox_len.load(Relaxed) > 1, Relaxed);
-    super::inbox::take(m)
+    super::inbox::take(i)
 }
 
 /// The clock is read every [`TIMER_SLICES`] slices while there are timers; the global queue and the own shared deque
@@ -221,7 +220,7 @@ pub fn others_wait(i: Inside) -> bool {
 pub fn anywhere(i: Inside) -> Option<*mut Task> {
     let (m, s) = (i.m(), i.s());
     if m.inbox_len.load(Relaxed) != 0 {
-        if let Some(task) = super::inbox::take(m) {
+        if let Some(task) = super::inbox::take(i) {
             return Some(task);
         }
     }

@@ -53,12 +53,16 @@ pub unsafe fn deliver(s: &Shared, m: &Machine, task: *mut Task) {
     m.note.wake();
 }
 
-/// Takes the first task of one's own inbox, already `Running`.
+/// Takes the first task of one's own inbox, already `Running`. The processor looks again for the others: nobody tells it of them.
 #[cold]
-pub fn take(m: &Machine) -> Option<*mut Task> {
+pub fn take(i: Inside) -> Option<*mut Task> {
+    let m = i.m();
     let mut inbox = m.inbox.lock();
     let task = inbox.pop()?;
     m.inbox_len.store(inbox.len() as u32, Relaxed);
+    if !inbox.is_empty() {
+        i.p().attention.store(true, Relaxed);
+    }
     // SAFETY: taken from the inbox: ours.
     unsafe { (*task).status.start() };
     Some(task)

@@ -292,7 +292,7 @@ impl Shared {
             }
             locked.idle_machines.push(m);
             let (deadline, wake) = self.watch(&mut locked, m);
-            let deadline = deadline.min(self.surplus_deadline(&locked, surplus_at));
+            let deadline = deadline.min(self.surplus_deadline(&locked, m, surplus_at));
             drop(locked);
             if let Some(watcher) = wake {
                 watcher.note.wake();

@@ -121,7 +121,7 @@ pub fn choose(i: Inside) -> Option<*mut Task> {
             1 => 0,
             many => s.seeded.draw(|order| order.rng.below(many)),
         };
-        let task = if n < ring { p.runq.pop_at(n) } else { inbox::take(m) };
+        let task = if n < ring { p.runq.pop_at(n) } else { inbox::take(i) };
         if let Some(task) = task {
             // SAFETY: ours to run: a valid record.
             let id = unsafe { (*task).id.get() };

@@ -19,8 +19,11 @@ impl Shared {
     }
 
     /// The same for one more sleep of a machine that fell asleep earlier. Under the lock.
-    pub fn surplus_deadline(&self, locked: &Locked, at: i64) -> i64 {
-        if locked.machine_count > locked.max_threads {
+    pub fn surplus_deadline(&self, locked: &Locked, m: &Machine, at: i64) -> i64 {
+        if m.is_needed() {
+            // What needs it ends on its own thread: it falls asleep anew then.
+            NEVER
+        } else if locked.machine_count > locked.max_threads {
             // The cap was lowered.
             0
         } else if locked.machine_count > locked.procs_wanted {
@@ -32,7 +35,7 @@ impl Shared {
 
     /// Under the lock: ends a machine that has slept until `at` and is not needed. It has no processor and stands in no list.
     pub fn dismiss(&self, locked: &mut Locked, m: &Machine, at: i64) -> bool {
-        if self.surplus_deadline(locked, at) > clock::now() || m.is_needed() {
+        if self.surplus_deadline(locked, m, at) > clock::now() {
             return false;
         }
         locked.machine_count -= 1;
