@@ -14,7 +14,7 @@ grep -q GMP_TEST_CHAOS "$dir/libgmp.so" || { echo "$dir: built without the featu
 
 planted=$dir/../planted
 mkdir -p "$planted"
-for program in retake_stress chan_mpmc; do
+for program in retake_stress chan_mpmc deadlock_load; do
     ${CC:-cc} -O2 -g -Iinclude -Itests/c "tests/c/$program.c" -o "$planted/$program" \
         -L"$dir" -lgmp -lm -lpthread -Wl,-rpath,"$(cd "$dir" && pwd)"
 done
@@ -37,7 +37,18 @@ for bug in early-commit seize-inside owner-fence; do
     done
     echo "planted bug $bug: seen with seed $seed"
 done
-unset GMP_TEST_BREAK
+
+seed=1
+export GMP_TEST_BREAK=late-rise GMP_TEST_DEADLOCK_NS=0
+while
+    export GMP_TEST_CHAOS=$seed GMP_TEST_SEED=$seed
+    holds deadlock_load one_look_under_load_gives_no_false_verdict
+do
+    seed=$((seed + 1))
+    [ $seed -le $patience ] || { echo "planted bug late-rise: not seen with $patience seeds" >&2; exit 1; }
+done
+echo "planted bug late-rise: seen with seed $seed"
+unset GMP_TEST_BREAK GMP_TEST_DEADLOCK_NS
 
 seed=1
 while [ $seed -le "$seeds" ]; do

@@ -60,6 +60,8 @@ pub enum Bug {
     SeizeInside,
     /// `owner-fence`: F2 does nothing: a machine looks for requests before it is marked inside.
     OwnerFence,
+    /// `late-rise`: a foreign thread that was woken is counted as up only when it runs again.
+    LateRise,
 }
 
 impl Bug {
@@ -69,6 +71,7 @@ impl Bug {
             "early-commit" => Some(Bug::EarlyCommit),
             "seize-inside" => Some(Bug::SeizeInside),
             "owner-fence" => Some(Bug::OwnerFence),
+            "late-rise" => Some(Bug::LateRise),
             _ => None,
         }
     }

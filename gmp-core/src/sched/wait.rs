@@ -13,6 +13,7 @@
 
 use super::{attach, park, ready, Inside};
 use crate::base::attached::{Attached, Place};
+use crate::base::chaos::{self, Bug};
 use crate::base::clock;
 use crate::base::error::{Error, Result};
 #[cfg(loom)]
@@ -224,6 +225,9 @@ unsafe fn wait_thread<O: Object>(deadline: i64, object: &O, look: impl FnOnce(&W
             attach::lie_down(slot, place);
         }
         let ended = if done { Ended::Woken } else { waiter.sleep_thread((deadline != FOREVER).then_some(deadline)) };
+        if slot.is_some() && !done && ended == Ended::Woken && chaos::plants(Bug::LateRise) {
+            attach::get_up();
+        }
         if let Some(slot) = slot.filter(|_| !done) {
             // A3: not while a verdict looks at the waiter.
             slot.rise();

@@ -14,6 +14,7 @@
 use super::wait_word::{Armed, Ended, Enders, WaitWord};
 use super::Task;
 use crate::base::attached::Attached;
+use crate::base::chaos::{self, Bug};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
@@ -152,7 +153,7 @@ impl Waiter {
             // Before the thread can go on: A1.
             #[cfg(loom)]
             let all = all.filter(|_| !Break::DeadlockLateRise.is_on());
-            if let Some(all) = all {
+            if let Some(all) = all.filter(|_| !chaos::plants(Bug::LateRise)) {
                 all.get_up();
             }
             (*word).done();

@@ -208,6 +208,8 @@ pub mod attach {
     }
 
     pub fn lie_down(_: &Slot, _: Place) {}
+
+    pub fn get_up() {}
 }
 
 pub mod enter {
