@@ -157,6 +157,7 @@ static void *contend(void *arg) {
     return NULL;
 }
 
+//@ with GMP_TEST_NO_MEMBARRIER=1
 SCENARIO(forks_while_threads_contend_leave_no_lock_behind) {
     enum { CONTENDERS = 8, ROUNDS = 300 };
     pthread_t threads[CONTENDERS];

@@ -85,6 +85,61 @@ SCENARIO(a_fork_in_a_declared_section_leaves_it_in_both) {
     CHECK_OK(gmp_run(in_a_blocking_call, NULL));
 }
 
+/* A task with a thread of its own, and one that stays on its thread. */
+static void *locked_to_its_thread(void *arg) {
+    CHECK_EQ(gmp_lock_thread(), 1);
+    pid_t pid = fork_it();
+    if (pid == 0) {
+        CHECK_CODE(gmp_unlock_thread(), GMP_EPERM);
+        CHECK_CODE(gmp_lock_thread(), GMP_EPERM);
+        CHECK_OK(gmp_run(nothing, NULL));
+        _exit(0);
+    }
+    expect(pid, 0);
+    CHECK_EQ(gmp_unlock_thread(), 0);
+    return arg;
+}
+
+SCENARIO(tasks_that_stay_on_their_thread_may_fork) {
+    uint32_t flags[] = {0, GMP_SPAWN_STICKY, GMP_SPAWN_BLOCKING, GMP_SPAWN_STICKY | GMP_SPAWN_BLOCKING};
+    gmp_spawn_opts_t opts;
+    gmp_task_t *task;
+    check_start(2);
+    for (int i = 0; i < 20; i++) {
+        CHECK_OK(gmp_spawn_opts_init(&opts, sizeof opts));
+        opts.flags = flags[i % 4];
+        CHECK_OK(gmp_spawn(locked_to_its_thread, NULL, &opts, &task));
+        CHECK_OK(gmp_join(task, SOON(), NULL));
+    }
+}
+
+/* The runtime of the child may be another kind. */
+static void start_seeded(void *arg) {
+    (void)arg;
+    pid_t pid = fork_it();
+    if (pid == 0) {
+        gmp_config_t config;
+        CHECK_OK(gmp_config_init(&config, sizeof config));
+        config.sched_seed = 5;
+        CHECK_OK(gmp_start(&config));
+        CHECK_EQ(gmp_max_procs(0), 1);
+        CHECK_OK(gmp_run(nothing, NULL));
+        CHECK_CODE(gmp_start(NULL), GMP_EBUSY);
+        CHECK_OK(gmp_shutdown(GMP_FOREVER));
+        CHECK_OK(gmp_start(NULL));
+        CHECK_OK(gmp_run(nothing, NULL));
+        _exit(0);
+    }
+    expect(pid, 0);
+}
+
+SCENARIO(the_child_may_start_with_a_configuration_of_its_own) {
+    check_start(3);
+    CHECK_OK(gmp_run(start_seeded, NULL));
+    start_seeded(NULL);
+    CHECK_EQ(gmp_max_procs(0), 3);
+}
+
 /* ------------------------------------------------------------ the end of the forked task */
 static int told[2];
 
