@@ -169,7 +169,7 @@ impl Shared {
                 if m.duty.replace(Duty::Any) == Duty::Locked {
                     m.unpin();
                 }
-                if cfg!(debug_assertions) && !locked.starved {
+                if cfg!(debug_assertions) && p.is_some() && !locked.starved {
                     eprintln!(
                         "gmp: the system gives no thread ({errno}): work waits for the {} there are",
                         locked.machine_count
