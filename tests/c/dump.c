@@ -332,6 +332,31 @@ SCENARIO(tasks_that_are_bound_say_to_which_thread) {
     CHECK_IDLE();
 }
 
+/* A class without hooks: all that a dump has to say of it is its name. */
+SCENARIO(class_and_context_are_shown) {
+    static gmp_task_class_t class = {.struct_size = sizeof class, .name = "snakes \"and\" ladders"};
+    gmp_spawn_opts_t options;
+    gmp_task_t *of_class, *in_context;
+    gmp_ctx_t *ctx;
+    check_start(1);
+    CHECK_OK(gmp_chan_new(sizeof(int), 0, &never));
+    CHECK_OK(gmp_ctx_new(NULL, GMP_FOREVER, &ctx));
+    CHECK_OK(gmp_spawn_opts_init(&options, sizeof options));
+    options.task_class = &class;
+    CHECK_OK(gmp_spawn(receive_for_ever, NULL, &options, &of_class));
+    CHECK_OK(gmp_spawn_opts_init(&options, sizeof options));
+    options.ctx = ctx;
+    CHECK_OK(gmp_spawn(receive_for_ever, NULL, &options, &in_context));
+    CHECK_LINE_COMES(line, "task ", " state=parked ", " class=\"snakes \\\"and\\\" ladders\" ");
+    CHECK(strstr(line, " context") == NULL && strstr(line, " name=") == NULL);
+    CHECK_LINE_COMES(line, "task ", " state=parked ", " context ");
+    CHECK(strstr(line, " class=") == NULL);
+    CHECK_OK(gmp_chan_close(never));
+    CHECK_OK(gmp_join(of_class, SOON(), NULL));
+    CHECK_OK(gmp_join(in_context, SOON(), NULL));
+    gmp_ctx_free(ctx);
+}
+
 /* All wait for this thread, which the runtime knows once it has waited here itself. */
 SCENARIO(what_only_this_thread_could_move_is_told) {
     check_start(2);
