@@ -5,6 +5,7 @@
 //! run in place (`sched/in_place.rs`).
 
 use crate::base::error::{Error, Result};
+use crate::primitive::sanitizer;
 use crate::sched::wait::{self, Enlisted, Object, FOREVER};
 use crate::sched::{enter, in_place, park, spawn, Inside, Shared};
 use crate::task::handle::Handle;
@@ -103,6 +104,7 @@ pub fn join_thread(s: &Shared, handle: Handle, deadline: i64) -> Result<*mut c_v
 }
 
 unsafe fn take(t: &Task, recycle: impl FnOnce(*mut Task)) -> Result<*mut c_void> {
+    sanitizer::acquired(&t.join);
     let (value, code) = (t.arg.get(), t.end_code.get());
     recycle(t as *const Task as *mut Task);
     match code {

@@ -14,9 +14,9 @@
 use crate::model::Break;
 #[cfg(loom)]
 use crate::primitive::wait_for_a_store;
+use crate::primitive::{sanitizer, AtomicU32, Ordering::*};
 #[cfg(not(loom))]
 use crate::primitive::{spin_hint, yield_thread};
-use crate::primitive::{AtomicU32, Ordering::*};
 
 #[cfg(not(loom))]
 const SPINS: u32 = 64;
@@ -43,6 +43,7 @@ impl Lock {
         if self.0.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
             self.contended();
         }
+        sanitizer::acquired(self);
     }
 
     #[cold]
@@ -61,6 +62,7 @@ impl Lock {
     /// Gives it up: the last touch.
     #[inline(always)]
     pub fn unlock(&self) {
+        sanitizer::released(self);
         self.0.store(0, Release);
         #[cfg(loom)]
         if Break::LockLooksAgain.is_on() {

@@ -79,6 +79,8 @@ pub struct Machine {
     pub yielded: Cell<*mut Task>,
     /// The machine's own context while a task runs.
     pub home: Cell<usize>,
+    /// Low end and top of its own stack, for tools that watch (`sched/watched.rs`); set only if one does.
+    pub own_stack: Cell<(usize, usize)>,
     /// What the machine shall run first when it is back on its own stack.
     pub next: Cell<*mut Task>,
     /// A class task that has ended: its `finish` is due.
@@ -147,6 +149,7 @@ impl Machine {
             commit: Cell::new(Commit::None),
             yielded: Cell::new(null_mut()),
             home: Cell::new(0),
+            own_stack: Cell::new((0, 0)),
             next: Cell::new(null_mut()),
             ended: Cell::new(null_mut()),
             blocking: AtomicBool::new(false),

@@ -18,6 +18,7 @@ pub use self::real::*;
 
 pub mod forks;
 pub mod prefetch;
+pub mod sanitizer;
 pub mod tls;
 
 pub use forks::forks;

@@ -5,10 +5,10 @@
 //! calls and destructors of locals run on the task's own stack, as the task; after `finish` nothing of the task
 //! is touched. A plain task that ends starts the next new one on the stack that it leaves (no switch).
 
-use super::{find, ready, stacks, switching, Inside};
+use super::{find, ready, stacks, switching, watched, Inside};
 use crate::base::error::Error;
 use crate::machine::Commit;
-use crate::primitive::Ordering::Relaxed;
+use crate::primitive::{sanitizer, Ordering::Relaxed};
 use crate::switch::{self, Ended};
 use crate::task::join::End;
 use crate::task::{EndFn, Kind, Task};
@@ -21,6 +21,10 @@ use std::ptr::null_mut;
 /// The task was just equipped.
 pub unsafe fn first_frame(t: &Task, reserve: usize) -> switch::Sp {
     let stack = stacks::view(t.stack.get());
+    if sanitizer::watches() {
+        // SAFETY: the slot is the task's own.
+        unsafe { watched::equipped(stack.limit() as usize, stack.top() as usize) };
+    }
     let lower = if reserve > 0 { reserve } else { stack.colour() };
     // SAFETY: the slot is the task's own and larger than what is taken off.
     unsafe { switch::init(stack.top().sub(lower), stack.limit(), task_main) }
@@ -31,6 +35,9 @@ unsafe extern "C" fn task_main(_: usize) -> ! {
     // SAFETY: reached by a switch, on a machine that is inside with a processor; the current task is new and was
     // given this stack.
     unsafe {
+        if sanitizer::watches() {
+            watched::first_arrival();
+        }
         switching::arrived(Inside::current().m());
         loop {
             let t = &*Inside::current().m().current.get();
@@ -57,6 +64,7 @@ unsafe extern "C" fn task_main(_: usize) -> ! {
 
 /// Runs the entry of the current task, which is new, and comes back inside.
 unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
+    sanitizer::acquired(&t.sp);
     let entry = t.entry.get().expect("a spawned task has an entry");
     let arg = t.arg.get();
     let at_end = t.frame.get();
@@ -99,7 +107,7 @@ pub struct Outcome {
 pub unsafe fn call(t: &Task, entry: crate::task::TaskFn, arg: *mut c_void) -> Ended {
     // SAFETY: the caller's promise.
     let ended = unsafe { switch::call(entry, arg, t.frame.as_ptr()) };
-    if !t.extra.get().is_null() || ended.how == switch::THREW {
+    if !t.extra.get().is_null() || ended.how != switch::RETURNED {
         // SAFETY: as above.
         return unsafe { last_calls(t, ended) };
     }
@@ -113,6 +121,9 @@ unsafe fn last_calls(t: &Task, ended: Ended) -> Ended {
     }
     // SAFETY: we are the task, on its stack.
     unsafe {
+        if ended.how == switch::EXITED && sanitizer::watches() {
+            watched::abandoned(t);
+        }
         let left = run_deferred(t);
         super::spawn::destroy_locals(t);
         left.unwrap_or(ended)
@@ -173,6 +184,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) -> bool {
     // SAFETY: the task is over: its fields are ours until the join cell says so.
     unsafe {
         let p = i.p();
+        sanitizer::released(&i.s().quiet);
         // Before anybody is told: who waits for the end finds it counted.
         p.counters.tasks_ended.inc();
         // Out of its context before who waits for the end is told.

@@ -15,7 +15,7 @@
 
 use super::{park, Inside};
 use crate::base::error::Error;
-use crate::primitive::Ordering::Relaxed;
+use crate::primitive::{sanitizer, Ordering::Relaxed};
 use crate::switch;
 use crate::task::state::Status;
 use crate::task::{EndFn, Reason, Task, FLAG_BLOCKING, FLAG_EXACT_STACK};
@@ -89,6 +89,7 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
     t.host.set(me.index + 1);
     t.limit.set(me.limit.get());
     m.current.set(t as *const Task as *mut Task);
+    sanitizer::acquired(&t.sp);
     let entry = t.entry.get().expect("a spawned task has an entry");
     let (arg, at_end) = (t.arg.get(), t.frame.get());
     // SAFETY: `errno` and the exception globals are this thread's before the call and are looked up anew after;
@@ -120,6 +121,7 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
     let mut end_thread = false;
     // SAFETY: the task is over and ours: its join cell kept everybody else out.
     unsafe {
+        sanitizer::released(&i.s().quiet);
         p.counters.tasks_ended.inc();
         if !t.extra.get().is_null() {
             end_thread = super::bound::ended(i.s(), i.m(), t);

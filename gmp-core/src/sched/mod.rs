@@ -37,6 +37,7 @@ pub mod switching;
 pub mod timing;
 pub mod token;
 pub mod wait;
+pub mod watched;
 
 use crate::base::coarse::Coarse;
 use crate::base::fence::Barrier;

@@ -6,7 +6,7 @@
 
 use super::{Inside, Shared};
 use crate::base::chaos::{self, Point};
-use crate::primitive::{forks, Ordering::SeqCst};
+use crate::primitive::{forks, sanitizer, Ordering::SeqCst};
 use crate::processor::runq::Entry;
 use crate::sys::clock;
 use crate::task::ready_list::ReadyList;
@@ -22,6 +22,7 @@ use crate::task::Task;
 pub unsafe fn ready(i: Inside, task: *mut Task) {
     // SAFETY: the caller's promise.
     let t = unsafe { &*task };
+    meet(t);
     t.status.ready();
     i.p().counters.wakes.inc();
     if t.bonds() != 0 {
@@ -32,13 +33,25 @@ pub unsafe fn ready(i: Inside, task: *mut Task) {
     told(i);
 }
 
+/// For tools that watch: what the task did before it parked happened before this, and this before it goes on.
+#[inline(always)]
+fn meet(t: &Task) {
+    if sanitizer::watches() {
+        sanitizer::acquired(&t.sp);
+        sanitizer::released(&t.sp);
+    }
+}
+
 /// Makes a parked task ready behind those that are.
 ///
 /// # Safety
 /// As for [`ready`].
 pub unsafe fn ready_behind(i: Inside, task: *mut Task) {
     // SAFETY: the caller's promise.
-    unsafe { (*task).status.ready() };
+    unsafe {
+        meet(&*task);
+        (*task).status.ready()
+    };
     i.p().counters.wakes.inc();
     // SAFETY: as above.
     unsafe { push_back(i, task) };
@@ -178,6 +191,7 @@ pub fn ready_all(s: &Shared, i: Option<Inside>, tasks: &mut ReadyList) {
 pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
     // SAFETY: the caller's promise.
     unsafe {
+        meet(&*task);
         (*task).status.ready();
         s.foreign.lock().counters.wakes.inc();
         inject(s, task);

@@ -6,7 +6,7 @@
 use super::{bound, entry, find, hooks, inbox, ready, stacks, switching, token, Inside, Shared};
 use crate::machine::owner::{CXX, INBOX, RETIRE};
 use crate::machine::{Commit, Duty, Machine};
-use crate::primitive::{fence, tls, Ordering::*};
+use crate::primitive::{fence, sanitizer, tls, Ordering::*};
 use crate::sys::{clock, thread};
 use crate::task::{Kind, Task};
 use std::ptr::null_mut;
@@ -19,6 +19,9 @@ pub fn machine_main(m: &Machine) {
     m.tid.store(thread::current_tid(), Relaxed);
     m.errno.set(thread::errno_location());
     m.cxx.set(thread::cxx_globals());
+    if sanitizer::watches() {
+        super::watched::machine_begins(m);
+    }
     loop {
         let slept = m.processor.load(Relaxed).is_null();
         if slept && m.duty.get() == Duty::End {

@@ -11,7 +11,7 @@ use super::{attach, Shared};
 use crate::base::attached::{Place, Slot};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
-use crate::primitive::{fence, yield_thread, AtomicU32, Ordering::*};
+use crate::primitive::{fence, sanitizer, yield_thread, AtomicU32, Ordering::*};
 use crate::sys::{clock, futex};
 
 /// Who waits for the last task to end.
@@ -49,6 +49,7 @@ impl Shared {
         let ended = self.sum(|c| c.tasks_ended.get().wrapping_add(c.spawns_over.get()));
         fence(Acquire);
         let created = self.sum(|c| c.tasks_created.get().wrapping_add(c.spawns_begun.get()));
+        sanitizer::acquired(&self.quiet);
         created as i64 - ended as i64
     }
 

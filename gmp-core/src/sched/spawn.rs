@@ -8,7 +8,7 @@
 use super::{ready, stacks, Inside, Shared};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
-use crate::primitive::{fence, Ordering::*};
+use crate::primitive::{fence, sanitizer, Ordering::*};
 use crate::processor::runq::Entry;
 use crate::stack::{self, Class};
 use crate::task::extra::Extra;
@@ -195,6 +195,7 @@ fn fill(t: &Task, what: &Spawn, id: u64) {
             t.end_arg.set(arg);
         }
     }
+    sanitizer::released(&t.sp);
     debug_assert!(t.sp.get() == 0 && t.stack.get() == 0);
     // SAFETY: the task's own box.
     if let Some(hooks) = unsafe { what.extra.as_ref() }.and_then(|extra| extra.member.hooks.get()) {

@@ -11,10 +11,10 @@
 //!        C++ exception globals if there are any.
 //!  - W3. After `switch` nothing read before it about machine or processor is used.
 
-use super::{bound, find, hooks, ready, stacks, Inside};
+use super::{bound, find, hooks, ready, stacks, watched, Inside};
 use crate::base::chaos::{self, Bug, Point};
 use crate::machine::{Commit, Machine};
-use crate::primitive::{tls, Ordering::*};
+use crate::primitive::{sanitizer, tls, Ordering::*};
 use crate::switch;
 use crate::sys::clock;
 use crate::task::{Kind, Task};
@@ -174,7 +174,12 @@ unsafe fn swap(m: &Machine, me: &Task, to: switch::Sp) {
 #[inline(never)]
 pub unsafe fn switch_to(save: *mut switch::Sp, to: switch::Sp) {
     // SAFETY: the callers pass a context that waits to be continued, and their own save slot.
-    unsafe { switch::switch(save, to, 0) };
+    unsafe {
+        if sanitizer::watches() {
+            return watched::switch_to(save, to);
+        }
+        switch::switch(save, to, 0)
+    };
 }
 
 /// Picks who goes on and makes it current.

@@ -7,7 +7,7 @@
 //! Called by: `depot` adds and empties; anybody looks up.
 
 use super::Class;
-use crate::primitive::{AtomicPtr, AtomicUsize, Mutex, Ordering};
+use crate::primitive::{sanitizer, AtomicPtr, AtomicUsize, Mutex, Ordering};
 use std::alloc::{alloc, dealloc, Layout};
 
 /// Entries of one segment, and segments: 131,072 chunks, more than the address space holds of grown ones.
@@ -19,6 +19,16 @@ pub(super) struct Chunk {
     pub base: usize,
     pub len: usize,
     pub class: Class,
+}
+
+impl Chunk {
+    /// Each slot is a stack, to tools that watch.
+    #[cold]
+    fn tell(&self) {
+        for low in (self.base..self.base + self.len).step_by(self.class.slot()) {
+            sanitizer::register_stack(low + self.class.guard(), low + self.class.slot());
+        }
+    }
 }
 
 /// The slot that an address lies in.
@@ -68,6 +78,9 @@ impl Chunks {
         unsafe { entries.add(index % SEGMENT).write(chunk) };
         // Pairs with the load in `get`: who sees the length sees the entry and its segment.
         self.len.store(index + 1, Ordering::Release);
+        if sanitizer::watches() {
+            chunk.tell();
+        }
         true
     }
 

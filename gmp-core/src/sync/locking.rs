@@ -13,7 +13,7 @@ use super::mutex::{Mutex, Turn, GIVEN};
 use super::sema::{again, asked, caller, inside, side_of, wake, Place, Queued};
 use crate::base::clock;
 use crate::base::error::Result;
-use crate::primitive::spin_hint;
+use crate::primitive::{sanitizer, spin_hint};
 use crate::sched::wait::{self, Outcome, FOREVER};
 use crate::sched::{ready, Inside};
 use crate::task::wait_queue::{Claimed, Node};
@@ -130,6 +130,7 @@ impl Mutex {
             // SAFETY: inside if a task.
             unsafe { self.acquire(i, deadline, true) }?;
             self.took();
+            sanitizer::acquired(self);
             Ok(())
         })
     }
@@ -142,6 +143,7 @@ impl Mutex {
         if !self.try_lock() {
             // SAFETY: the caller's promise.
             let locked = unsafe { self.acquire(i, FOREVER, false) };
+            sanitizer::acquired(self);
             debug_assert!(locked.is_ok(), "a wait without deadline and cancellation ends by a wake");
         }
         self.took();

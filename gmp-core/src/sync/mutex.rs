@@ -30,7 +30,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU32, Ordering::*};
+use crate::primitive::{sanitizer, AtomicU32, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 
 const HELD: u32 = 1;
@@ -70,7 +70,11 @@ impl Mutex {
     #[must_use]
     pub fn try_lock(&self) -> bool {
         // Acquire: what was done under the mutex before.
-        self.state.fetch_or(HELD, Acquire) & HELD == 0
+        let locked = self.state.fetch_or(HELD, Acquire) & HELD == 0;
+        if locked {
+            sanitizer::acquired(self);
+        }
+        locked
     }
 
     /// True while somebody holds it.
@@ -111,6 +115,7 @@ impl Mutex {
     #[must_use]
     pub fn try_release(&self) -> bool {
         // Release: what was done under the mutex is visible to who takes it next.
+        sanitizer::released(self);
         match self.state.compare_exchange(HELD, 0, Release, Relaxed) {
             Ok(_) => true,
             Err(state) => self.try_release_busy(state),

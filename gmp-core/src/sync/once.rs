@@ -18,7 +18,7 @@
 use super::sema::{inside, wake, Place, Queued};
 use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
-use crate::primitive::{AtomicU64, Ordering::*};
+use crate::primitive::{sanitizer, AtomicU64, Ordering::*};
 use crate::sched::wait::{self, FOREVER};
 use crate::sched::{attach, enter, ready};
 use crate::sys::thread::current_tid;
@@ -48,7 +48,11 @@ impl Once {
     /// True once the function has ended, and what it did is visible.
     #[inline(always)]
     pub fn is_done(&self) -> bool {
-        self.state.load(Acquire) & DONE != 0
+        let done = self.state.load(Acquire) & DONE != 0;
+        if done {
+            sanitizer::acquired(self);
+        }
+        done
     }
 
     /// Calls `f`, or waits until another call's function has ended. `Deadlock` from within that function; `Canceled` for a
@@ -86,12 +90,15 @@ impl Once {
             }
             wait::may_wait(i, FOREVER)?;
             // SAFETY: inside if a task.
-            unsafe { wait::wait(i, Reason::Once, FOREVER, &Place::new(self, 0), |_| ()) }.map(drop)
+            unsafe { wait::wait(i, Reason::Once, FOREVER, &Place::new(self, 0), |_| ()) }?;
+            sanitizer::acquired(self);
+            Ok(())
         })
     }
 
     /// The function has ended: these are to be woken.
     fn finish(&self) -> Claimed {
+        sanitizer::released(self);
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {

@@ -30,7 +30,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU64, Ordering::*};
+use crate::primitive::{sanitizer, AtomicU64, Ordering::*};
 use crate::sched::{attach, wait};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use crate::task::Reason;
@@ -97,7 +97,10 @@ impl RwLock {
         let mut state = self.state.load(Relaxed);
         while state & (LOCK | PENDING | WRITER) == 0 && state < MAX_READERS * READER {
             match self.state.compare_exchange_weak(state, state + READER, Acquire, Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    sanitizer::acquired(self);
+                    return true;
+                }
                 Err(now) => state = now,
             }
         }
@@ -111,11 +114,28 @@ impl RwLock {
         let mut state = self.state.load(Relaxed);
         while state & (LOCK | WRITER) == 0 && state < READER {
             match self.state.compare_exchange_weak(state, state | WRITER, Acquire, Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    self.entered_to_write();
+                    return true;
+                }
                 Err(now) => state = now,
             }
         }
         false
+    }
+
+    /// For tools that watch. Readers leave by another address than the writer: they are in no order among themselves.
+    #[inline(always)]
+    fn entered_to_write(&self) {
+        if sanitizer::watches() {
+            sanitizer::acquired(self);
+            sanitizer::acquired(self.readers_left());
+        }
+    }
+
+    #[inline(always)]
+    fn readers_left(&self) -> *const u8 {
+        (self as *const RwLock as *const u8).wrapping_add(size_of::<u64>())
     }
 
     #[inline(never)]
@@ -130,7 +150,9 @@ impl RwLock {
             wait::may_wait(i, deadline)?;
             let place = Place::new(Reading(self), 0);
             // SAFETY: inside if a task.
-            unsafe { wait::wait(i, Reason::RwLockRead, deadline, &place, |_| ()) }.map(drop)
+            unsafe { wait::wait(i, Reason::RwLockRead, deadline, &place, |_| ()) }?;
+            sanitizer::acquired(self);
+            Ok(())
         })
     }
 
@@ -143,7 +165,9 @@ impl RwLock {
             wait::may_wait(i, deadline)?;
             let place = Place::new(Writing(self), 0);
             // SAFETY: inside if a task.
-            unsafe { wait::wait(i, Reason::RwLockWrite, deadline, &place, |_| ()) }.map(drop)
+            unsafe { wait::wait(i, Reason::RwLockWrite, deadline, &place, |_| ()) }?;
+            self.entered_to_write();
+            Ok(())
         })
     }
 
@@ -177,6 +201,7 @@ impl RwLock {
 
     #[inline(always)]
     pub(super) fn leave_reading(&self) -> Result<Claimed> {
+        sanitizer::released(self.readers_left());
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {
@@ -201,6 +226,7 @@ impl RwLock {
 
     #[inline(always)]
     pub(super) fn leave_writing(&self) -> Result<Claimed> {
+        sanitizer::released(self);
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {

@@ -19,7 +19,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU64, Ordering::*};
+use crate::primitive::{sanitizer, AtomicU64, Ordering::*};
 use crate::sched::{attach, wait};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 use crate::task::Reason;
@@ -54,7 +54,10 @@ impl Semaphore {
         let mut state = self.state.load(Relaxed);
         while state & (LOCK | WAITERS) == 0 && state >> SHIFT >= n as u64 {
             match self.state.compare_exchange_weak(state, state - ((n as u64) << SHIFT), Acquire, Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    sanitizer::acquired(self);
+                    return true;
+                }
                 Err(now) => state = now,
             }
         }
@@ -67,7 +70,9 @@ impl Semaphore {
             wait::may_wait(i, deadline)?;
             let place = Place::new(self, n as usize);
             // SAFETY: inside if a task.
-            unsafe { wait::wait(i, Reason::Semaphore, deadline, &place, |_| ()) }.map(drop)
+            unsafe { wait::wait(i, Reason::Semaphore, deadline, &place, |_| ()) }?;
+            sanitizer::acquired(self);
+            Ok(())
         })
     }
 
@@ -81,6 +86,7 @@ impl Semaphore {
     /// The same without the wake.
     #[inline(always)]
     pub(super) fn give(&self, n: u32) -> Result<Claimed> {
+        sanitizer::released(self);
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {

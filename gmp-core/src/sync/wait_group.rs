@@ -17,7 +17,7 @@ use crate::base::error::{Error, Result};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU64, Ordering::*};
+use crate::primitive::{sanitizer, AtomicU64, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
 
 const LOCK: u64 = 1;
@@ -39,6 +39,7 @@ impl WaitGroup {
     /// zero or above [`MAX`].
     #[inline(always)]
     pub fn add(&self, n: i64) -> Result<Claimed> {
+        sanitizer::released(self);
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {
@@ -84,6 +85,7 @@ impl WaitGroup {
         loop {
             let state = self.state.load(Acquire);
             if state & LOCK == 0 || state >> SHIFT != 0 {
+                sanitizer::acquired(self);
                 return state >> SHIFT == 0;
             }
             pause.once();

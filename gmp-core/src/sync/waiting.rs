@@ -6,6 +6,7 @@
 use super::wait_group::WaitGroup;
 use crate::base::error::Result;
 use crate::join::exit_current;
+use crate::primitive::sanitizer;
 use crate::sched::wait::{self, Enlisted, Object};
 use crate::sched::{enter, ready, Inside};
 use crate::task::wait_queue::Node;
@@ -54,6 +55,7 @@ impl WaitGroup {
             // SAFETY: inside if a task.
             unsafe { wait::wait(i, Reason::WaitGroup, deadline, &round, |_| ()) }
         });
+        sanitizer::acquired(self);
         if i.is_some() {
             exit_current();
         }
@@ -69,6 +71,7 @@ impl WaitGroup {
             let round = Round { group: self, node: Cell::new(Node::new(null(), 0, 0)) };
             // SAFETY: inside if a task. Without deadline and cancellation only the group ends it.
             let _woken = unsafe { wait::wait_shielded(i, Reason::Group, wait::FOREVER, &round, |_| ()) };
+            sanitizer::acquired(self);
         }
         if i.is_some() {
             exit_current();

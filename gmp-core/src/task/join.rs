@@ -13,7 +13,7 @@
 //! Model: `model/join.rs`, breaking switches `JoinNoSettle`, `JoinTwoSteps`.
 
 use super::waiter::Waiter;
-use crate::primitive::{AtomicUsize, Ordering::*};
+use crate::primitive::{sanitizer, AtomicUsize, Ordering::*};
 
 const OPEN: usize = 0;
 const DETACHED: usize = 1;
@@ -106,6 +106,7 @@ impl JoinCell {
         if self.0.load(Relaxed) == DETACHED {
             return End::Recycle;
         }
+        sanitizer::released(self);
         // Release publishes the result; Acquire sees the waiter's fields.
         match self.0.swap(ENDED, AcqRel) {
             OPEN => End::Keep,

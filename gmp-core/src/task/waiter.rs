@@ -18,7 +18,7 @@ use crate::base::chaos::{self, Bug};
 use crate::base::lock::Pause;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::Cell;
+use crate::primitive::{sanitizer, Cell};
 use crate::source::timer::Timed;
 use std::ptr::null;
 
@@ -148,6 +148,7 @@ impl Waiter {
     pub unsafe fn finish_thread(this: *const Waiter) {
         // SAFETY: the caller's promise; after `done` only the address is used. What counts threads is never freed.
         unsafe {
+            sanitizer::released(this);
             let word = std::ptr::addr_of!((*this).own);
             let all = ((*this).shared as *const Attached).as_ref();
             // Before the thread can go on: A1.
@@ -174,7 +175,10 @@ impl Waiter {
         loop {
             let (word, value) = self.own.raw();
             match self.own.ended() {
-                Some(Ended::Woken) if self.own.is_done() => return Ended::Woken,
+                Some(Ended::Woken) if self.own.is_done() => {
+                    sanitizer::acquired(self);
+                    return Ended::Woken;
+                }
                 Some(Ended::Woken) | None => {}
                 Some(other) => return other,
             }

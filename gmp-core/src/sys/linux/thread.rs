@@ -282,6 +282,21 @@ impl Thread {
     }
 }
 
+/// The bounds of the calling thread's stack; (0, 0) if they are not known.
+pub fn own_stack() -> (usize, usize) {
+    // SAFETY: the attributes are written on success, and read and destroyed only then.
+    errno::keep(|| unsafe {
+        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return (0, 0);
+        }
+        let (mut low, mut size) = (std::ptr::null_mut(), 0);
+        libc::pthread_attr_getstack(attributes.as_ptr(), &mut low, &mut size);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        (low as usize, low as usize + size)
+    })
+}
+
 /// The kernel's number of the calling thread.
 pub fn current_tid() -> i32 {
     // SAFETY: no arguments, cannot fail.
