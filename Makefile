@@ -22,7 +22,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python fuzz chaos bench check fmt clean install need
+	test-examples test-python asan tsan valgrind fuzz chaos bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -101,6 +101,16 @@ test-python: wheel ## pytest on the wheel, in .venv
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
 	$(VENV)/bin/python -m pytest -q tests/python
 	scripts/compare-gsum.sh $(VENV)/bin/python examples/python/gsum.py
+
+asan: lib ## the C and C++ programs, compiled for AddressSanitizer, and its planted bugs (not in `make test`)
+	GMP_TEST_TOOL=asan cargo test -p gmp-tests --test watched
+
+tsan: lib ## the same for ThreadSanitizer (not in `make test`)
+	GMP_TEST_TOOL=tsan cargo test -p gmp-tests --test watched
+
+valgrind: lib ## those of them that are not too slow under Valgrind (not in `make test`)
+	@command -v valgrind >/dev/null || { echo "missing: valgrind" >&2; exit 1; }
+	GMP_TEST_TOOL=valgrind cargo test -p gmp-tests --test watched
 
 fuzz: need ## programs of a fuzzer's making on the library and on a model, for FUZZ_SECONDS=60
 	@scripts/need.sh c++

@@ -5,6 +5,7 @@
 use crate::boundary::code;
 use crate::code::{GMP_EAGAIN, GMP_EINVAL, GMP_OK};
 use crate::time::gmp_time_t;
+use gmp_core::primitive::sanitizer::watches;
 use gmp_core::sync::mutex::Mutex;
 use gmp_core::sync::sema::{asked, checkpoint};
 use std::ffi::c_int;
@@ -41,6 +42,9 @@ pub unsafe extern "C" fn gmp_mutex_lock(m: *mut gmp_mutex_t, deadline: gmp_time_
     }
     // SAFETY: the caller's mutex, which lives while somebody waits.
     let m = unsafe { &*m.cast::<Mutex>() };
+    if watches() {
+        return lock_watched(m, deadline);
+    }
     if !m.try_lock() {
         return lock_slowly(m, deadline);
     }
@@ -58,6 +62,12 @@ extern "C" fn locked_and_asked(m: &Mutex) -> c_int {
 }
 
 /// Of its own, so that its frame and the many codes stand nowhere near the short way.
+#[cold]
+#[inline(never)]
+extern "C" fn lock_watched(m: &Mutex, deadline: gmp_time_t) -> c_int {
+    code(m.lock_watched(deadline))
+}
+
 #[cold]
 #[inline(never)]
 extern "C" fn lock_slowly(m: &Mutex, deadline: gmp_time_t) -> c_int {
@@ -78,7 +88,7 @@ pub unsafe extern "C" fn gmp_mutex_trylock(m: *mut gmp_mutex_t) -> c_int {
     }
     // SAFETY: the caller's mutex.
     let m = unsafe { &*m.cast::<Mutex>() };
-    if m.try_lock() {
+    if m.try_lock_told() {
         m.took();
         return GMP_OK;
     }
@@ -101,7 +111,8 @@ pub unsafe extern "C" fn gmp_mutex_unlock(m: *mut gmp_mutex_t) -> c_int {
     }
     // SAFETY: the caller's mutex; it is not touched after it was given up.
     let m = unsafe { &*m.cast::<Mutex>() };
-    if m.try_release() {
+    // Where a tool watches, the slow way tells it.
+    if !watches() && m.try_release() {
         return GMP_OK;
     }
     unlock_slowly(m)

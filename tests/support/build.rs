@@ -66,8 +66,9 @@ pub fn build(name: &str, sources: &[PathBuf], flags: &[&str]) -> Result<PathBuf,
     command.arg(format!("-L{}", lib.display())).arg(format!("-Wl,-rpath,{}", lib.display())).arg("-lgmp");
     command.args(flags);
 
+    let suffix = std::env::var("GMP_TEST_TOOL").map_or(String::new(), |tool| format!("-{tool}"));
     // Beside the library that they are linked with: another library's programs are other programs.
-    let out = lib.join("test-programs").join(name.replace('/', "-"));
+    let out = lib.join(format!("test-programs{suffix}")).join(name.replace('/', "-"));
     std::fs::create_dir_all(out.parent().expect("it was joined")).map_err(|e| e.to_string())?;
     let _turn = Turn::take(&out.with_extension("lock"))?;
     let line = format!("{command:?}\n");

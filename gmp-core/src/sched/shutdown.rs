@@ -41,7 +41,10 @@ impl Quiet {
 impl Shared {
     /// Sums one counter over all writers.
     pub fn sum(&self, f: impl Fn(&Counters) -> u64) -> u64 {
-        self.procs().map(|p| f(&p.counters)).sum::<u64>() + f(&self.foreign.lock().counters)
+        let sum = self.procs().map(|p| f(&p.counters)).sum::<u64>() + f(&self.foreign.lock().counters);
+        // Who sees that something was counted sees what was done before.
+        sanitizer::acquired(&self.quiet);
+        sum
     }
 
     /// Live tasks: created and not ended. Exact when at rest.
@@ -49,7 +52,6 @@ impl Shared {
         let ended = self.sum(|c| c.tasks_ended.get().wrapping_add(c.spawns_over.get()));
         fence(Acquire);
         let created = self.sum(|c| c.tasks_created.get().wrapping_add(c.spawns_begun.get()));
-        sanitizer::acquired(&self.quiet);
         created as i64 - ended as i64
     }
 

@@ -101,6 +101,8 @@ pub unsafe fn switch_to(save: *mut Sp, to: Sp) {
             if !ends {
                 // Whoever finds the task from here on sees what it did: see `ready::ready`.
                 sanitizer::released(save);
+                // Its park will be counted.
+                sanitizer::released(&(*(m.shared as *const Shared)).quiet);
             }
             sanitizer::switch_to_fiber(fiber_of(low));
         }

@@ -105,6 +105,9 @@ impl Mutex {
     /// Locks it. The order of what is looked at is that of every wait (`sched/wait.rs`).
     #[inline(always)]
     pub fn lock(&self, deadline: i64) -> Result<()> {
+        if sanitizer::watches() {
+            return self.lock_watched(deadline);
+        }
         if !self.try_lock() {
             return self.lock_slowly(deadline);
         }
@@ -120,6 +123,28 @@ impl Mutex {
         let (who, is_asked) = caller();
         self.set_taker(who);
         is_asked
+    }
+
+    /// The same where a tool watches: as a tail call, so that nothing is kept for it where none does.
+    #[cold]
+    #[inline(never)]
+    pub fn lock_watched(&self, deadline: i64) -> Result<()> {
+        if self.try_lock_told() {
+            self.took();
+            return Ok(());
+        }
+        self.lock_slowly(deadline)
+    }
+
+    /// `try_lock`, told to the tool that watches, if any does.
+    #[inline(always)]
+    #[must_use]
+    pub fn try_lock_told(&self) -> bool {
+        let locked = self.try_lock();
+        if locked {
+            sanitizer::acquired(self);
+        }
+        locked
     }
 
     /// The same after it was tried.
@@ -143,10 +168,10 @@ impl Mutex {
         if !self.try_lock() {
             // SAFETY: the caller's promise.
             let locked = unsafe { self.acquire(i, FOREVER, false) };
-            sanitizer::acquired(self);
             debug_assert!(locked.is_ok(), "a wait without deadline and cancellation ends by a wake");
         }
         self.took();
+        sanitizer::acquired(self);
     }
 
     /// # Safety
@@ -197,7 +222,8 @@ impl Mutex {
     /// Unlocks it, and wakes the one whose turn it is. `Misuse`, and no change, when nobody holds it.
     #[inline(always)]
     pub fn unlock(&self) -> Result<()> {
-        if self.try_release() {
+        // Where a tool watches, `release` tells it.
+        if !sanitizer::watches() && self.try_release() {
             return Ok(());
         }
         self.unlock_slowly()

@@ -70,11 +70,7 @@ impl Mutex {
     #[must_use]
     pub fn try_lock(&self) -> bool {
         // Acquire: what was done under the mutex before.
-        let locked = self.state.fetch_or(HELD, Acquire) & HELD == 0;
-        if locked {
-            sanitizer::acquired(self);
-        }
-        locked
+        self.state.fetch_or(HELD, Acquire) & HELD == 0
     }
 
     /// True while somebody holds it.
@@ -115,7 +111,6 @@ impl Mutex {
     #[must_use]
     pub fn try_release(&self) -> bool {
         // Release: what was done under the mutex is visible to who takes it next.
-        sanitizer::released(self);
         match self.state.compare_exchange(HELD, 0, Release, Relaxed) {
             Ok(_) => true,
             Err(state) => self.try_release_busy(state),
@@ -134,6 +129,7 @@ impl Mutex {
 
     /// Gives it up. `Ok(claimed)`: this one is to be woken. `Misuse`, and no change, when nobody holds it.
     pub fn release(&self) -> Result<Claimed> {
+        sanitizer::released(self);
         let mut state = self.state.load(Relaxed);
         let mut pause = Pause::new();
         loop {

@@ -99,7 +99,7 @@ impl<T: ?Sized> Mutex<T> {
     /// Locks it if nobody has it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        if !self.plain.try_lock() {
+        if !self.plain.try_lock_told() {
             return None;
         }
         self.plain.took();
