@@ -43,7 +43,7 @@ const TOOLS: [Tool; 3] = [
         flags: &["-fsanitize=thread"],
         environment: &[(
             "TSAN_OPTIONS",
-            "halt_on_error=1:die_after_fork=0:allocator_may_return_null=1:suppressions=tests/sanitizer/tsan.supp",
+            "halt_on_error=1:die_after_fork=0:allocator_may_return_null=1:suppressions=ROOT/tests/sanitizer/tsan.supp",
         )],
         runner: &[],
         says: "WARNING: ThreadSanitizer",
@@ -132,10 +132,10 @@ fn perform(tool: Tool, program: &str, scenario: &Scenario, planted: bool) -> Res
             command
         }
     };
-    // Where the suppressions are found.
-    command.current_dir(gmp_tests::root());
     command.arg(&scenario.name).env_remove("GMP_MAXPROCS").env("GMP_TEST_SEED", seed().to_string());
-    command.envs(tool.environment.iter().copied());
+    for (name, value) in tool.environment {
+        command.env(name, value.replace("ROOT", &gmp_tests::root().display().to_string()));
+    }
     for set in &scenario.how.environment {
         command.env(&set.name, &set.value);
     }

@@ -21,10 +21,6 @@ use std::ptr::null_mut;
 /// The task was just equipped.
 pub unsafe fn first_frame(t: &Task, reserve: usize) -> switch::Sp {
     let stack = stacks::view(t.stack.get());
-    if sanitizer::watches() {
-        // SAFETY: the slot is the task's own.
-        unsafe { watched::equipped(stack.limit() as usize, stack.top() as usize) };
-    }
     let lower = if reserve > 0 { reserve } else { stack.colour() };
     // SAFETY: the slot is the task's own and larger than what is taken off.
     unsafe { switch::init(stack.top().sub(lower), stack.limit(), task_main) }

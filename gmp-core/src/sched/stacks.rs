@@ -3,8 +3,9 @@
 //! Owns: when a task gets a stack and when it goes back. Always true: a task that was spawned holds a credit from
 //! spawn to end (`stack/cache.rs`), so it will find a stack; one that has not started owns none.
 
-use super::Inside;
+use super::{watched, Inside};
 use crate::base::error::Result;
+use crate::primitive::sanitizer;
 use crate::processor::Processor;
 use crate::stack::{Class, Depot, Stack};
 use crate::task::Task;
@@ -18,6 +19,10 @@ pub fn equip(i: Inside, t: &Task) -> bool {
     match cache.take(&i.s().depot, t.stack_class.get()) {
         Ok(stack) => {
             t.limit.set(stack.limit() as usize);
+            if sanitizer::watches() {
+                // SAFETY: the slot is the task's own from now on.
+                unsafe { watched::equipped(t, stack.limit() as usize, stack.top() as usize) };
+            }
             t.stack.set(stack.into_raw());
             true
         }

@@ -135,7 +135,9 @@ pub fn first_arrival() {
 /// The slot is the task's own.
 #[cold]
 #[inline(never)]
-pub unsafe fn equipped(low: usize, top: usize) {
+pub unsafe fn equipped(t: &Task, low: usize, top: usize) {
+    // A class's first hook runs before the task does.
+    sanitizer::acquired(&t.sp);
     // SAFETY: the caller's promise.
     unsafe { sanitizer::forget_frames(low, top) };
     sanitizer::make_undefined(low, top);

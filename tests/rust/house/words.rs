@@ -17,8 +17,8 @@ const SYNONYMS: [(&str, &str); 9] = [
 
 /// Where a synonym is somebody else's name: the file, the word, whose it is.
 const FOREIGN: [(&str, &str, &str); 4] = [
-    ("switch/sanitizer.rs", "fiber", "the thread sanitizer's interface"),
-    ("switch/tests.rs", "fiber", "the same, under test"),
+    ("primitive/sanitizer.rs", "fiber", "the thread sanitizer's interface"),
+    ("sched/watched.rs", "fiber", "the same, in use"),
     ("switch/thread.rs", "unpark", "std::thread's method"),
     ("primitive/loom.rs", "unpark", "loom's method"),
 ];
