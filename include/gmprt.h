@@ -744,7 +744,7 @@ extern "C" {
 /**
  * Now.
  *
- * @return  Nanoseconds on CLOCK_MONOTONIC.
+ * @return  Nanoseconds on CLOCK_MONOTONIC; with GMP_CONFIG_VIRTUAL_TIME those of the tasks' time.
  * @context any thread or task  @blocks never  @errors none  @since 0.1
  */
 gmp_time_t gmp_now(void);

@@ -20,7 +20,7 @@ const _: () = assert!(GMP_NOWAIT == time::NOWAIT && GMP_FOREVER == time::FOREVER
 
 /// Now.
 ///
-/// @return  Nanoseconds on CLOCK_MONOTONIC.
+/// @return  Nanoseconds on CLOCK_MONOTONIC; with GMP_CONFIG_VIRTUAL_TIME those of the tasks' time.
 /// @context any thread or task  @blocks never  @errors none  @since 0.1
 #[no_mangle]
 pub extern "C" fn gmp_now() -> gmp_time_t {
