@@ -44,6 +44,23 @@ SCENARIO(wait_idle_and_shutdown_answer_and_the_runtime_stays_usable) {
     CHECK_EQ(atomic_load(&received), 1);
 }
 
+static void *receive_locked(void *arg) {
+    CHECK_EQ(gmp_lock_thread(), 1);
+    return receive_as_a_task(arg);
+}
+
+//@ says gmp: all tasks are asleep
+SCENARIO(task_that_is_locked_to_its_thread_is_no_exception) {
+    gmp_task_t *tasks[2];
+    make_chan();
+    for (int i = 0; i < 2; i++) CHECK_OK(gmp_spawn(receive_locked, &chan, NULL, &tasks[i]));
+    CHECK_CODE(gmp_join(tasks[0], GMP_FOREVER, NULL), GMP_EDEADLK);
+    CHECK_EQ(verdicts(), 1);
+    send_one();
+    send_one();
+    for (int i = 0; i < 2; i++) CHECK_OK(gmp_join(tasks[i], SOON(), NULL));
+}
+
 /* ------------------------------------------------------------ threads that have called in */
 static atomic_int attached, may_end;
 

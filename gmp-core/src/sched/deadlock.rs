@@ -89,9 +89,13 @@ impl Shared {
         {
             let locked = self.lock.lock();
             // One that is dismissed may run a hook until its record is spare.
-            let asleep = locked.idle_machines.len() + locked.spare_machines.len() == locked.machines.len()
-                && locked.idle_procs.len() == locked.procs as usize
-                && locked.machines.iter().all(|m| m.inbox_len.load(Relaxed) == 0);
+            if locked.idle_procs.len() != locked.procs as usize {
+                return None;
+            }
+            // One that is locked to a parked task sleeps beside the list.
+            let asleep = locked.machines.iter().filter(|m| m.asleep.get()).count();
+            let asleep = asleep + locked.spare_machines.len() == locked.machines.len()
+                && locked.machines.iter().all(|m| m.inbox_len.load(Relaxed) == 0 && !m.is_wanted());
             if !asleep || locked.starved || self.has_published_work() || self.visitors.load(SeqCst) != 0 {
                 return None;
             }

@@ -287,6 +287,7 @@ impl Shared {
             if !any {
                 // Only its own task wakes it, which is delivered.
                 drop(locked);
+                self.quiet.look(self);
                 m.note.sleep(None);
                 continue;
             }
