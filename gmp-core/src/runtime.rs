@@ -3,6 +3,7 @@
 //! Owns: the life of one `Shared`. A value: only `global.rs` makes one of them the process's own.
 
 use crate::base::error::{Error, Result};
+use crate::processor::runq;
 use crate::sched::deadlock::SETTLE;
 use crate::sched::monitor::monitor_thread;
 use crate::sched::{Settings, Shared, MAX_PROCS};
@@ -96,6 +97,7 @@ impl Runtime {
     pub fn start(config: &Config, keys: &'static Keys, epoch: u8) -> Result<Runtime> {
         let settings = config.settings(keys, epoch)?;
         thread::cxx_probe();
+        runq::prepare();
         let runtime = Runtime { shared: Box::into_raw(Shared::new(settings)) };
         let s = runtime.shared();
         s.make_procs();

@@ -132,6 +132,13 @@ impl Default for RunQueue {
     }
 }
 
+/// Makes what the deque gives memory back by, which is the process's: made by the first thief, it would have every thief of a fork's
+/// child wait for ever if the fork came in between. Called while nobody can fork.
+pub fn prepare() {
+    let nothing = Worker::<Entry>::new_fifo().stealer().steal();
+    debug_assert!(nothing.is_empty());
+}
+
 impl RunQueue {
     pub fn new() -> RunQueue {
         let shared = Worker::new_fifo();
