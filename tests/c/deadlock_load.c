@@ -69,6 +69,41 @@ SCENARIO(one_look_under_load_gives_no_false_verdict) { load(2, PARTIES); }
 //@ env GMP_TEST_DEADLOCK_NS=0
 SCENARIO(one_look_at_one_thread_and_one_task_gives_no_false_verdict) { load(1, 1); }
 
+enum { CHAIN = 2000 };
+
+/* Each ends while the next one calls in for the first time. */
+static void *start_the_next(void *arg) {
+    intptr_t n = (intptr_t)arg;
+    pthread_t next;
+    pthread_attr_t attributes;
+    int value = (int)n, seen = -1;
+    CHECK_OK(gmp_chan_send(asks[0], &value, GMP_FOREVER));
+    CHECK_OK(gmp_chan_recv(answers[0], &seen, GMP_FOREVER));
+    CHECK_EQ(seen, value);
+    if (n == CHAIN) {
+        CHECK_OK(gmp_chan_close(asks[0]));
+        return NULL;
+    }
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED), 0);
+    CHECK_EQ(pthread_create(&next, &attributes, start_the_next, (void *)(n + 1)), 0);
+    CHECK_EQ(pthread_attr_destroy(&attributes), 0);
+    return NULL;
+}
+
+//@ env GMP_TEST_DEADLOCK_NS=0
+SCENARIO(one_look_while_threads_call_in_for_the_first_time_gives_no_false_verdict) {
+    pthread_t thread;
+    check_start(1);
+    CHECK_OK(gmp_chan_new(sizeof(int), 0, &asks[0]));
+    CHECK_OK(gmp_chan_new(sizeof(int), 0, &answers[0]));
+    CHECK_OK(gmp_spawn(echo, NULL, NULL, NULL));
+    CHECK_EQ(pthread_create(&thread, NULL, start_the_next, (void *)1), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_OK(gmp_wait_idle(GMP_FOREVER));
+    CHECK_EQ(verdicts(), 0);
+}
+
 //@ env GMP_TEST_DEADLOCK_NS=0
 SCENARIO(one_look_finds_a_deadlock) {
     make_chan();

@@ -129,15 +129,15 @@ fn come() {
         process::at_fork(nothing, nothing, forked);
     }
     let tid = peers::own_tid();
-    // One of this number cannot be there, but if its thread ended unseen (C1): then it is in the list already.
+    // Before the list has it: who finds it there, and then nobody up, may rely on that.
+    LIST.all.get_up();
     let slot = match slots().find(|slot| slot.tid() == tid) {
-        Some(slot) => slot,
-        None => {
-            let slot =
-                slots().find(|slot| slot.tid() == 0 && slot.pass(0, tid)).or_else(|| fresh(tid)).unwrap_or(&NO_SLOT);
-            LIST.all.get_up();
+        Some(slot) => {
+            // It ended unseen (C1), and its number is used again: it is counted already.
+            let _nobody = LIST.all.lie_down();
             slot
         }
+        None => slots().find(|slot| slot.tid() == 0 && slot.pass(0, tid)).or_else(|| fresh(tid)).unwrap_or(&NO_SLOT),
     };
     let word = slot as *const Slot as *mut c_void;
     tls::set_slot(word as *mut ());

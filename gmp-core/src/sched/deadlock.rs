@@ -17,6 +17,8 @@
 //!        lock, and one that sleeps there is woken under it only.
 //!  - D3. No false verdict: two looks at least [`SETTLE`] apart find the same frozen state. A thread that has never called in may
 //!        be about to: if the kernel lists one that is neither ours nor attached, the state must have lasted for [`STRANGERS`].
+//!    A thread is counted as up before the list has it, and the state is looked at once more after the kernel's list: so one that was
+//!    no stranger there is seen here.
 //!  - D4. No verdict is missed: whoever makes a state frozen asks for a look ([`Shared::came_to_rest`]): the machine that goes to sleep,
 //!        after it stands in the list of those; the thread that lies down or ends, after it is counted so. Both then take the
 //!        scheduler's lock, and the second one sees the first. The monitor looks before it sleeps without bound.
@@ -42,6 +44,8 @@ use crate::task::{Kind, Reason};
 pub const SETTLE: i64 = 10_000_000;
 /// The same while the process has threads that never called in.
 const STRANGERS: i64 = 3_000_000_000;
+/// How soon it is looked again whether it still has.
+const AGAIN: i64 = 100_000_000;
 
 /// The tasks' part of a state: the same as long as none is made, ends or is made ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +151,13 @@ impl Shared {
             return seen.since + self.settings.deadlock_ns;
         }
         if lasted < STRANGERS && self.has_strangers() {
-            return seen.since + STRANGERS;
+            // One that has just ended may still be listed.
+            return (seen.since + STRANGERS).min(now + AGAIN);
+        }
+        // Who was no stranger was counted as up before (`attach.rs`), perhaps after the first look at who is up.
+        if self.frozen() != Some(stamp) {
+            seen.stamp = None;
+            return now + SETTLE;
         }
         if seen.told != Some(stamp.tasks) {
             if !self.all_wait() {
