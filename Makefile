@@ -110,7 +110,8 @@ tsan: lib ## the same for ThreadSanitizer (not in `make test`)
 
 valgrind: lib ## those of them that are not too slow under Valgrind (not in `make test`)
 	@command -v valgrind >/dev/null || { echo "missing: valgrind" >&2; exit 1; }
-	GMP_TEST_TOOL=valgrind cargo test -p gmp-tests --test watched
+	for part in sanitizer/ c/task_ c/mutex c/chan_order cpp/; do \
+		GMP_TEST_TOOL=valgrind cargo test -p gmp-tests --test watched -- $$part || exit 1; done
 
 fuzz: need ## programs of a fuzzer's making on the library and on a model, for FUZZ_SECONDS=60
 	@scripts/need.sh c++

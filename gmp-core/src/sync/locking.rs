@@ -130,7 +130,9 @@ impl Mutex {
     #[inline(never)]
     pub fn lock_watched(&self, deadline: i64) -> Result<()> {
         if self.try_lock_told() {
-            self.took();
+            if self.took() {
+                asked(self);
+            }
             return Ok(());
         }
         self.lock_slowly(deadline)
