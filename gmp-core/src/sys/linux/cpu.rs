@@ -6,8 +6,8 @@
 //! Called by: start, and the monitor once a second. Wants about 24 KiB of stack.
 
 use super::{cgroup, errno};
+use crate::primitive::{AtomicPtr, Ordering::*};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// A quota below this still gives this many: one processor alone would let one task stop the others.
 const QUOTA_FLOOR: i32 = 2;
@@ -17,13 +17,27 @@ struct Switches {
     cgroup: Option<PathBuf>,
 }
 
-static SWITCHES: OnceLock<Switches> = OnceLock::new();
+// Not a `OnceLock`: a fork's child would wait for a thread that was just in it.
+static SWITCHES: AtomicPtr<Switches> = AtomicPtr::new(std::ptr::null_mut());
 
 fn switches() -> &'static Switches {
-    SWITCHES.get_or_init(|| Switches {
-        cpus: std::env::var("GMP_TEST_NCPU").ok().and_then(|text| parse_maxprocs(&text)),
-        cgroup: std::env::var_os("GMP_TEST_CGROUP").filter(|dir| !dir.is_empty()).map(PathBuf::from),
-    })
+    let mut known = SWITCHES.load(Acquire);
+    if known.is_null() {
+        let mine = Box::into_raw(Box::new(Switches {
+            cpus: std::env::var("GMP_TEST_NCPU").ok().and_then(|text| parse_maxprocs(&text)),
+            cgroup: std::env::var_os("GMP_TEST_CGROUP").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+        }));
+        known = match SWITCHES.compare_exchange(known, mine, AcqRel, Acquire) {
+            Ok(_) => mine,
+            Err(first) => {
+                // SAFETY: nobody else has seen it.
+                drop(unsafe { Box::from_raw(mine) });
+                first
+            }
+        };
+    }
+    // SAFETY: set once, and never freed.
+    unsafe { &*known }
 }
 
 /// The CPUs that the calling thread may run on.
