@@ -1054,6 +1054,10 @@ int gmp_sleep(int64_t ns);
  * Ends the calling task now: its deferred calls run, last first, then its join answers GMP_EPANIC. Frames are left
  * without unwinding: no C++ destructor runs. In a deferred call it ends that call.
  *
+ * pthread_exit in a task, and pthread_cancel of its thread, end the task likewise after cleanup handlers and destructors have run: its
+ * deferred calls run on the dying thread, outside the task (gmp_self_id is 0 there). Another thread takes that one's place, also for
+ * sticky tasks. A task that was running on its joiner's stack takes the joiner along. (Built on the `context` crate, it aborts.)
+ *
  * @return  Only a code.
  * @context task  @blocks never
  * @errors  GMP_EPERM: outside a task, or between gmp_blocking_enter and gmp_blocking_exit.

@@ -86,6 +86,9 @@ pub struct Machine {
     /// A class task that has ended: its `finish` is due.
     pub ended: Cell<*mut Task>,
 
+    /// A task whose frames were unwound by force: its thread ends (`sched/death.rs`).
+    pub died: Cell<*mut Task>,
+
     /// In a declared blocking section. The monitor reads it.
     pub blocking: AtomicBool,
     /// Runs a task that was spawned as blocking: any stretch outside counts as declared. The monitor reads it.
@@ -152,6 +155,7 @@ impl Machine {
             own_stack: Cell::new((0, 0)),
             next: Cell::new(null_mut()),
             ended: Cell::new(null_mut()),
+            died: Cell::new(null_mut()),
             blocking: AtomicBool::new(false),
             hinted: AtomicBool::new(false),
             burning: AtomicBool::new(false),

@@ -227,7 +227,7 @@ fn others_wait(i: Inside) -> bool {
 }
 
 /// Gives the processor of a machine that has no use for it to others. `queued`: the machine waits behind them for the next.
-fn hand_over(i: Inside, queued: bool) {
+pub fn hand_over(i: Inside, queued: bool) {
     let (m, s) = (i.m(), i.s());
     let locked = s.lock.lock();
     if queued {

@@ -5,6 +5,7 @@
 //! calls and destructors of locals run on the task's own stack, as the task; after `finish` nothing of the task
 //! is touched. A plain task that ends starts the next new one on the stack that it leaves (no switch).
 
+use super::death::Root;
 use super::{find, ready, stacks, switching, watched, Inside};
 use crate::base::error::Error;
 use crate::machine::Commit;
@@ -23,11 +24,17 @@ pub unsafe fn first_frame(t: &Task, reserve: usize) -> switch::Sp {
     let stack = stacks::view(t.stack.get());
     let lower = if reserve > 0 { reserve } else { stack.colour() };
     // SAFETY: the slot is the task's own and larger than what is taken off.
-    unsafe { switch::init(stack.top().sub(lower), stack.limit(), task_main) }
+    unsafe {
+        let main = std::mem::transmute::<Main, unsafe extern "C" fn(usize) -> !>(task_main);
+        switch::init(stack.top().sub(lower), stack.limit(), main)
+    }
 }
 
+/// May be unwound by force: what may not is left without its destructors then, `Root`'s too.
+type Main = unsafe extern "C-unwind" fn(usize) -> !;
+
 /// Where every stack begins.
-unsafe extern "C" fn task_main(_: usize) -> ! {
+unsafe extern "C-unwind" fn task_main(_: usize) -> ! {
     // SAFETY: reached by a switch, on a machine that is inside with a processor; the current task is new and was
     // given this stack.
     unsafe {
@@ -75,7 +82,9 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
         if class {
             super::hooks::entered_first(t);
         }
+        let root = Root { t, at_end };
         let ended = call(t, entry, arg);
+        std::mem::forget(root);
         let i = super::enter::enter().unwrap_or_else(|| forked());
         (i, Outcome { ended, at_end })
     }
@@ -121,7 +130,10 @@ unsafe fn last_calls(t: &Task, ended: Ended) -> Ended {
             watched::abandoned(t);
         }
         let left = run_deferred(t);
-        super::spawn::destroy_locals(t);
+        // None in a child that the task forked.
+        if let Some(m) = super::enter::task_machine().as_ref() {
+            super::spawn::destroy_locals(&*(m.shared as *const super::Shared), t);
+        }
         left.unwrap_or(ended)
     }
 }
@@ -130,7 +142,7 @@ unsafe fn last_calls(t: &Task, ended: Ended) -> Ended {
 /// ended: it is what this gives.
 ///
 /// # Safety
-/// `t` is the current task, outside.
+/// `t` is the current task, outside; or one that has died.
 pub unsafe fn run_deferred(t: &Task) -> Option<Ended> {
     let outer = t.frame.get();
     let mut left = None;
@@ -152,7 +164,7 @@ pub unsafe fn run_deferred(t: &Task) -> Option<Ended> {
 }
 
 /// Keeps the result in the record.
-fn store(t: &Task, outcome: Outcome) {
+pub fn store(t: &Task, outcome: Outcome) {
     let failed = outcome.ended.how != switch::RETURNED;
     t.arg.set(if failed { null_mut() } else { outcome.ended.value });
     t.end_code.set(if failed { Error::Panicked.code() } else { 0 });

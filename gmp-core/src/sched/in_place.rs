@@ -117,6 +117,25 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
 /// The child's end: as `entry::conclude`, but its joiner is at hand and it had no stack of its own.
 #[inline(always)]
 unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Result<*mut c_void, Error> {
+    // SAFETY: the caller's promise.
+    if unsafe { over(i, t, at_end) } {
+        // The child was locked to the thread, which ends with it; the joiner goes on elsewhere.
+        // SAFETY: the joiner is current again.
+        unsafe { super::switching::leave_thread(i, park::me(i)) };
+    }
+    if ended.how == switch::RETURNED {
+        Ok(ended.value)
+    } else {
+        Err(Error::Panicked)
+    }
+}
+
+/// The child and its record are done with. True: its thread shall end.
+///
+/// # Safety
+/// The task ran in place and is over.
+#[inline(always)]
+pub unsafe fn over(i: Inside, t: &Task, at_end: usize) -> bool {
     let p = i.p();
     let mut end_thread = false;
     // SAFETY: the task is over and ours: its join cell kept everybody else out.
@@ -134,14 +153,6 @@ unsafe fn end(i: Inside, t: &Task, ended: switch::Ended, at_end: usize) -> Resul
         i.m().blocking.store(false, Relaxed);
         super::stacks::unpromise(i, t.stack_class.get());
         super::spawn::recycle(i, t as *const Task as *mut Task);
-        if end_thread {
-            // The child was locked to the thread, which ends with it; the joiner goes on elsewhere.
-            super::switching::leave_thread(i, park::me(i));
-        }
     }
-    if ended.how == switch::RETURNED {
-        Ok(ended.value)
-    } else {
-        Err(Error::Panicked)
-    }
+    end_thread
 }

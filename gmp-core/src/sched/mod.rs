@@ -10,6 +10,7 @@ pub mod bound;
 pub mod calls;
 pub mod cancel;
 pub mod deadlock;
+pub mod death;
 pub mod enter;
 pub mod entry;
 pub mod expose;

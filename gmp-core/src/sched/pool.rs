@@ -150,9 +150,7 @@ impl Shared {
         let number = locked.threads_made;
         m.thread.set(number);
         drop(locked);
-        let name = CString::new(format!("gmp-m{}", m.index)).expect("no zero byte");
-        let arg = m as *const Machine as *mut c_void;
-        let thread = thread::spawn(&name, self.machine_stacks(), self.mask, machine_thread, arg);
+        let thread = self.start_thread(m);
         let mut locked = self.lock.lock();
         match thread {
             Ok(thread) => {
@@ -176,6 +174,37 @@ impl Shared {
                     );
                 }
                 Err(self.unserved(&mut locked, p, searching, errno.into()))
+            }
+        }
+    }
+
+    fn start_thread(&self, m: &Machine) -> std::result::Result<thread::Thread, crate::sys::Errno> {
+        let name = CString::new(format!("gmp-m{}", m.index)).expect("no zero byte");
+        let arg = m as *const Machine as *mut c_void;
+        thread::spawn(&name, self.machine_stacks(), self.mask, machine_thread, arg)
+    }
+
+    /// A new thread for a machine whose own is about to end, from that one. False: it could not be had.
+    pub fn replace_thread(&self, m: &Machine) -> bool {
+        let (before, number) = {
+            let mut locked = self.lock.lock();
+            if locked.threads.try_reserve(1).is_err() || locked.ended.try_reserve(1).is_err() {
+                return false;
+            }
+            locked.threads_made += 1;
+            (m.thread.replace(locked.threads_made), locked.threads_made)
+        };
+        let thread = self.start_thread(m);
+        let mut locked = self.lock.lock();
+        match thread {
+            Ok(thread) => {
+                locked.threads.push((number, thread));
+                locked.ended.push(before);
+                true
+            }
+            Err(_) => {
+                m.thread.set(before);
+                false
             }
         }
     }

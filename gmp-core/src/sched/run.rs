@@ -17,6 +17,7 @@ pub fn machine_main(m: &Machine) {
     let s = unsafe { &*(m.shared as *const Shared) };
     tls::set(m as *const Machine as *mut ());
     m.tid.store(thread::current_tid(), Relaxed);
+    super::death::watch(m);
     m.errno.set(thread::errno_location());
     m.cxx.set(thread::cxx_globals());
     if sanitizer::watches() {

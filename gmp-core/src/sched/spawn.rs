@@ -226,17 +226,15 @@ pub unsafe fn recycle_foreign(s: &Shared, task: *mut Task) {
 /// The destructors of an ending task's locals. Outside.
 ///
 /// # Safety
-/// `t` is the current task.
-pub unsafe fn destroy_locals(t: &Task) {
+/// `t` is the current task, or one that has died.
+pub unsafe fn destroy_locals(s: &Shared, t: &Task) {
     let extra = t.extra.get();
     // SAFETY: the task's own box; a destructor may change it, so it is looked at anew each time.
     unsafe {
         if extra.is_null() || (*extra).locals.is_empty() {
             return;
         }
-        let m = super::enter::task_machine();
-        let keys = (*((*m).shared as *const Shared)).settings.keys;
-        keys.destroy_all(|key| {
+        s.settings.keys.destroy_all(|key| {
             let values = &mut (*extra).locals;
             values.get_mut(key).map(|v| std::mem::replace(v, null_mut()))
         });

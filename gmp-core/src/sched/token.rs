@@ -236,7 +236,19 @@ pub unsafe fn serve(i: Inside, ticket: &Task) {
             run_on = !other_work(unsafe { Inside::assume(m) });
         }
     }
+    put_down(m);
+}
+
+/// Gives up the token that the machine holds, if it holds one.
+pub fn put_down(m: &Machine) {
+    // SAFETY: tokens and classes live as long as the runtime.
+    let Some((token, class)) =
+        (unsafe { (m.token.get() as *const Token).as_ref().map(|token| (token, &*token.class)) })
+    else {
+        return;
+    };
     if let Some(release) = class.hooks.release {
+        let slot = slot(m, class);
         // SAFETY: the class's own hook. If the processor is gone afterwards the loop finds out.
         away(m, false, || unsafe { release(class.hooks.user, slot) });
     }
@@ -316,7 +328,10 @@ unsafe fn run_here(mut i: Inside, t: &Task, class: &Class, code: i32) -> bool {
 }
 
 /// A class task is over: its `finish` hook, then the ordinary end.
-unsafe fn finish(i: Inside, t: &Task, class: &Class) {
+///
+/// # Safety
+/// On the machine's own stack; `t` ran on this machine, and its result is stored.
+pub unsafe fn finish(i: Inside, t: &Task, class: &Class) {
     let m = i.m();
     // SAFETY: a class task is over, and has an `Extra`.
     outside(m, true, || unsafe { super::cancel::close_extra(i.s(), t) });
