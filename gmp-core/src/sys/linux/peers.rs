@@ -52,6 +52,7 @@ pub fn has_other_thread(mut is_unknown: impl FnMut(i32) -> bool) -> bool {
 }
 
 /// How many links a directory has: one for each entry, and two.
+#[allow(clippy::unnecessary_cast, reason = "the number is narrower on other architectures")]
 fn links(fd: i32) -> Option<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: written on success, and read only then.
