@@ -122,6 +122,7 @@ static void life_in_place(void) {
     CHECK_IDLE();
 }
 
+//@ needs own-switch
 SCENARIO(crash_overflow_in_place_names_the_child_and_whose_stack_it_was) {
     struct death *death = death_of(life_in_place);
     char host[64] = "";
