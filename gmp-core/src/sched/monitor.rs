@@ -89,7 +89,9 @@ impl Watch<'_> {
         while !s.stopping.load(Acquire) {
             let found = self.round();
             let now = clock::now();
-            if now >= self.housekeeping {
+            // Half a millisecond that nobody shall wait for behind foreign code; not for ever.
+            let wait = if found.again == NEVER { 0 } else { 2 * HOUSEKEEPING };
+            if now >= self.housekeeping + wait {
                 self.keep_house(now);
             }
             if found.acted {
