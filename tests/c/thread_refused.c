@@ -8,17 +8,18 @@
 
 #include "check.h"
 
-static atomic_int refused, asked, allowed = 1 << 30;
+static atomic_int refused, made, allowed = 1 << 30;
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg) {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    atomic_fetch_add(&asked, 1);
     if (atomic_fetch_sub(&allowed, 1) <= 0) {
         atomic_fetch_add(&refused, 1);
         return EAGAIN;
     }
-    return real(thread, attributes, start, arg);
+    int error = real(thread, attributes, start, arg);
+    if (error == 0) atomic_fetch_add(&made, 1);
+    return error;
 }
 
 static void refuse(void) { atomic_store(&allowed, 0); }
@@ -82,27 +83,40 @@ SCENARIO(work_is_served_by_the_threads_there_are) {
     CHECK_OK(gmp_shutdown(GMP_FOREVER));
 }
 
-/* One state is one hit, however long it lasts and however often the monitor tries again. */
+/* The monitor goes on trying. */
+static void refused_again(int times, gmp_time_t until) {
+    int before = atomic_load(&refused);
+    while (atomic_load(&refused) < before + times && gmp_now() < until) CHECK_OK(gmp_sleep(MS));
+    CHECK(atomic_load(&refused) >= before + times);
+}
+
+/* One state is one hit, however long it lasts and however often the monitor tries again. A machine that was just going to sleep when
+ * the first thread was refused may end that shortage by itself; the one that is looked at here cannot end: every thread but the
+ * monitor is inside a task. */
 SCENARIO(one_shortage_is_counted_once) {
     gmp_time_t until = SOON();
     int blocked = 0;
     check_start(1);
     CHECK_OK(gmp_run(count, NULL));
     refuse();
-    while (check_stats().thread_limit_hits == 0 && gmp_now() < until) { /* until nobody is there to run the next one */
-        CHECK_OK(gmp_go(block_until_let_go, NULL));
-        blocked++;
-        while (atomic_load(&inside) < blocked && check_stats().thread_limit_hits == 0) CHECK_OK(gmp_sleep(MS));
+    while (atomic_load(&inside) < atomic_load(&made) - 1 || blocked == atomic_load(&inside)) {
+        CHECK(gmp_now() < until);
+        if (blocked == atomic_load(&inside)) {
+            CHECK_OK(gmp_go(block_until_let_go, NULL));
+            blocked++;
+        }
+        CHECK_OK(gmp_sleep(MS));
     }
-    int before = atomic_load(&refused);
-    while (atomic_load(&refused) < before + 20 && gmp_now() < until) CHECK_OK(gmp_sleep(MS)); /* it does try again */
-    CHECK(atomic_load(&refused) >= before + 20);
-    CHECK_EQ(check_stats().thread_limit_hits, 1);
+    refused_again(20, until); /* one thread is tried for a few times: this state has been counted then */
+    uint64_t hits = check_stats().thread_limit_hits;
+    CHECK(hits >= 1);
+    refused_again(20, until);
+    CHECK_EQ(check_stats().thread_limit_hits, hits);
     CHECK(atomic_load(&inside) < blocked);
     allow();
     while (atomic_load(&inside) < blocked && gmp_now() < until) CHECK_OK(gmp_sleep(MS));
     CHECK_EQ(atomic_load(&inside), blocked);
-    CHECK_EQ(check_stats().thread_limit_hits, 1);
+    CHECK_EQ(check_stats().thread_limit_hits, hits);
     atomic_store(&let_go, 1);
     CHECK_IDLE();
     CHECK_EQ(atomic_load(&ended), blocked + 1);
