@@ -51,5 +51,7 @@ pub mod timer;
 pub mod context;
 pub mod group;
 
+pub mod io;
+
 pub mod dump;
 pub mod stats;

@@ -8,7 +8,7 @@
 //! Imports point down only (a test reads every `use crate::`):
 //! ```text
 //! L6  runtime, global, task_api, context_api, api, inspect        the assembled runtime; the one static; Rust's face; numbers
-//! L5  chan, sync, time, timer, context, group, cancel, blocking, join, local, thread_lock   what tasks call
+//! L5  chan, sync, io, time, timer, context, group, cancel, blocking, join, local, thread_lock   what tasks call
 //! L4  sched                        all policy
 //! L3  processor, machine           the P and M records
 //! L2  task, source                 the G record; timers, which return lists of ready tasks
@@ -64,6 +64,9 @@ pub mod group;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "looks at records that are others'")]
 pub mod inspect;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "buffers and addresses are the caller's")]
+pub mod io;
 #[allow(unsafe_code, reason = "records are handed over, not borrowed")]
 pub mod join;
 #[cfg(not(loom))]

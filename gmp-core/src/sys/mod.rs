@@ -29,6 +29,7 @@
 //! | [`symbol::find`] | which function of which object lies at an address | |
 //! | [`peers::own_tid`], `has_thread`, `has_other_thread` | the numbers of the process's threads; of the own one without a system call | |
 //! | [`output::write_all`] | write all of some bytes to a descriptor | |
+//! | [`fd`] | the system calls on the caller's descriptors, which do not block and raise no signal where they say so | as the system's |
 //! | [`cpu`] | how many processors to use; what a container allows | |
 
 pub mod thread_table;
@@ -36,13 +37,13 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, fault, futex, mem, membarrier, observe, output, peers, process, symbol, thread};
+pub use self::linux::{clock, cpu, fault, fd, futex, mem, membarrier, observe, output, peers, process, symbol, thread};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
 pub use self::unsupported::{
-    clock, cpu, fault, futex, mem, membarrier, observe, output, peers, process, symbol, thread,
+    clock, cpu, fault, fd, futex, mem, membarrier, observe, output, peers, process, symbol, thread,
 };
 
 /// An error number of the operating system (always positive).

@@ -18,6 +18,8 @@ pub mod clock {
     }
 }
 
+pub mod fd;
+
 pub mod fault {
     use super::{Errno, NO};
 

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod cpu;
 pub mod fault;
+pub mod fd;
 pub mod futex;
 pub mod mem;
 pub mod membarrier;
