@@ -51,7 +51,9 @@ pub use self::unsupported::{
 pub struct Errno(pub i32);
 
 impl Errno {
-    /// The calling thread's `errno`: what the system call just made failed with.
+    /// The calling thread's `errno`: what the system call just made failed with. A function of its own, or the compiler would
+    /// keep the place that it read in a caller that has changed threads since.
+    #[inline(never)]
     pub fn last() -> Errno {
         Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
