@@ -175,38 +175,3 @@ static void share_a_stream(int threads) {
 
 SCENARIO(several_tasks_read_one_descriptor) { share_a_stream(0); }
 SCENARIO(tasks_and_threads_read_one_descriptor) { share_a_stream(2); }
-
-/* ------------------------------------------------------------ the counters */
-static void one_echo(void *arg) {
-    int *fds = (int *)arg;
-    char byte;
-    CHECK_EQ(gmp_read(fds[0], &byte, 1, SOON()), 1);
-}
-
-SCENARIO(waiters_are_counted_while_they_wait_and_polls_as_they_happen) {
-    struct call calls[4];
-    int fds[4][2];
-    gmp_stats_t before, after;
-    io_start();
-    before = check_stats();
-    CHECK_EQ(before.poll_waiters, 0);
-    for (int i = 0; i < 4; i++) {
-        pair_make(UNIX, fds[i]);
-        call_start(&calls[i], TASK, fds[i][0], POLLIN, GMP_FOREVER);
-    }
-    until_calls_wait(calls, 4);
-    UNTIL(check_stats().poll_waiters == 4, usleep(50));
-    for (int i = 0; i < 4; i++) {
-        write_whole(fds[i][1], "x", 1);
-        CHECK_EQ(call_end(&calls[i]), 1);
-        UNTIL(check_stats().poll_waiters == 3 - i, usleep(50));
-    }
-    for (int i = 0; i < 4; i++) {
-        CHECK_EQ(write(fds[i][1], "y", 1), 1);
-        CHECK_OK(gmp_run(one_echo, fds[i]));
-        pair_close(fds[i]);
-    }
-    after = check_stats();
-    CHECK_EQ(after.poll_waiters, 0);
-    CHECK(after.polls > before.polls);
-}

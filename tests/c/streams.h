@@ -5,6 +5,9 @@
  * declared section. */
 #ifndef GMP_TESTS_STREAMS_H
 #define GMP_TESTS_STREAMS_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -127,7 +130,7 @@ __attribute__((unused)) static void bytes_check(const unsigned char *bytes, size
 __attribute__((unused)) static void read_whole(int fd, void *bytes, size_t n) {
     for (size_t done = 0; done < n;) {
         ssize_t got = gmp_read(fd, (char *)bytes + done, n - done, SOON());
-        CHECK(got > 0);
+        if (got <= 0) CHECK_CODE((int)got, 1);
         done += (size_t)got;
     }
 }
