@@ -2220,6 +2220,114 @@ int gmp_fd_set_deadline(int fd,
 int gmp_close_fd(int fd);
 
 /**
+ * Connects to `address` of `network`, and gives the connected socket.
+ *
+ * Networks and addresses: "tcp", "udp" (IPv4 or IPv6), "tcp4", "udp4" (IPv4 alone), "tcp6", "udp6" (IPv6 alone), with an address
+ * `HOST:PORT`. HOST is a name, an IPv4 address, an IPv6 address in brackets (`[::1]:80`, with a zone `[fe80::1%eth0]:80`) or nothing (`:80`:
+ * this machine; for gmp_listen every address of it). PORT is a number or a service's name. And "unix" (a stream), "unixgram" and "unixpacket",
+ * whose address is a path, or with `@` in front a name of Linux's that is no file.
+ *
+ * Addresses and ports in digits ask nobody. Other names go to getaddrinfo(3), which nothing can interrupt: it runs on a thread of its
+ * own that this call waits for no longer than until its deadline or cancellation; the thread ends when the name servers have given up. Up to 64
+ * such lookups run at once, and further ones wait their turn. They are no tasks: gmp_wait_idle and gmp_shutdown do not wait for them.
+ *
+ * The addresses of a host are tried as RFC 8305 says ("happy eyeballs"): in the order of the C library, the families taking turns; the next
+ * begins when one has failed, or has taken 250 ms; the first that connects is it, and the others are closed. With a network "udp" nothing
+ * is sent: "connected" says who will be sent to. "unix" waits while the listener's backlog is full.
+ *
+ * The socket is close-on-exec and blocks for calls other than this library's, as accepted ones do. A TCP socket has TCP_NODELAY,
+ * and SO_KEEPALIVE with 15 s of silence, 15 s between questions, 9 questions; a UDP socket has SO_BROADCAST.
+ *
+ * @param network   The network.
+ * @param address   The address.
+ * @param deadline  Until when, for all of it: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return          The descriptor, which the caller closes (gmp_close_fd); or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EINVAL: NULL, an unknown network, an address that is not of these forms, of another family, or (Unix) empty or too long.
+ *          GMP_ENOENT: no such host or service, or no address of that family (EAI_NONAME, EAI_NODATA, EAI_SERVICE); no such Unix socket.
+ *          -EREMOTEIO: the name servers did not answer, or could not (EAI_AGAIN, EAI_FAIL). -ENODEV: no such zone.
+ *          GMP_EAGAIN: it would wait, and GMP_NOWAIT was given; or no thread can be had for the lookup. GMP_ETIMEDOUT: the deadline passed,
+ *          or the kernel gave up. GMP_ECANCELED: the task's context ended. GMP_ENOMEM. When no address was to be connected to, the error of
+ *          the first: -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EMFILE and what else socket(2) and connect(2) fail with.
+ * @since   0.1
+ */
+int gmp_dial(const char *network,
+             const char *address,
+             gmp_time_t deadline);
+
+/**
+ * Makes a socket that listens on `address` of `network` (see gmp_dial); with "udp…" and "unixgram" one that has that address, and receives.
+ *
+ * "tcp" and "udp" without a host, or with `[::]`, are for IPv6 and IPv4 both, by one socket (where there is no IPv6: IPv4 alone); `0.0.0.0`
+ * is IPv4, "tcp6" and "udp6" are IPv6 alone. Port 0: the kernel chooses one, which getsockname(2) tells. Of a name's addresses the first of
+ * IPv4 is taken, else the first. TCP listeners have SO_REUSEADDR, UDP sockets SO_BROADCAST. The backlog is what
+ * net.core.somaxconn allows. The file of a Unix socket is not removed by anybody: not before (-EADDRINUSE) and not by closing.
+ *
+ * The socket is close-on-exec and does not block.
+ *
+ * @param network  The network.
+ * @param address  The address.
+ * @return         The descriptor, which the caller closes (gmp_close_fd); or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task, while a name is looked up; else never
+ * @errors  GMP_EINVAL, GMP_ENOENT, -EREMOTEIO, -ENODEV, GMP_ECANCELED, GMP_ENOMEM: as gmp_dial. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE and
+ *          what else socket(2), bind(2) and listen(2) fail with.
+ * @since   0.1
+ */
+int gmp_listen(const char *network,
+               const char *address);
+
+/**
+ * Waits until a child process has ended, and takes its status, as waitpid(2) does: after that it is no zombie any more. Stopped and continued
+ * children have not ended. It waits for the child's pidfd; where the kernel gives none (before Linux 5.3, in some sandboxes, with too
+ * many files open) it looks up to 50 times a second.
+ *
+ * A wait that ends otherwise leaves the child and its status to others. When several wait for one child, one gets the status and the
+ * others -ECHILD.
+ *
+ * @param pid         The child.
+ * @param status_out  Its status is written here on success, for WIFEXITED and the like; may be NULL.
+ * @param deadline    Until when: a gmp_now() time, GMP_FOREVER or GMP_NOWAIT.
+ * @return            GMP_OK or a code.
+ * @context any thread or task  @blocks the task, or a thread that is no task
+ * @errors  GMP_EINVAL: `pid` is 0 or negative: process groups and "any child" are not waited for. -ECHILD: it is no child of this process, its
+ *          status was taken by somebody else, or the process ignores SIGCHLD. GMP_EAGAIN: it runs, and GMP_NOWAIT was given.
+ *          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_ENOMEM.
+ * @since   0.1
+ */
+int gmp_wait_pid(pid_t pid,
+                 int *status_out,
+                 gmp_time_t deadline);
+
+/**
+ * Makes a channel that gets the signal's number, an int32_t, each time that the process gets the signal. It has room for 64; what comes
+ * while it is full is dropped. Any number of channels may be made for a signal: each gets it.
+ *
+ * Signals: this library handles, blocks and sends none, but for those asked for here (and GMP_CONFIG_OVERFLOW_HANDLER's). With
+ * the first channel of a signal a handler is installed for it; when the last reference to the last channel is dropped (gmp_chan_free), what
+ * was there before is put back, unless somebody has installed another handler meanwhile: theirs stays. As long as a channel is
+ * there, the signal's default action does not happen, nor is it ignored. A handler that the program had installed before is still called, with
+ * the same arguments and under its own mask and flags; one that it installs later takes the signal away from the channels, unless it hands on.
+ *
+ * The handler only counts, and wakes a thread (named "gmp-signals", there while a channel is) that fills the channels and accepts the
+ * signals asked for, so that they come even where all threads of the program block them. No mask of another thread is changed. The channel
+ * works before gmp_start and across gmp_shutdown, which does not wait for it. While there is one, waiting tasks are no deadlock: a signal
+ * may come.
+ *
+ * Only the library sends into the channel, and nobody closes it (GMP_EMISUSE). In a fork's child the channel answers GMP_EFORKED, and
+ * the signal does what it did before it was asked for; the child may ask anew.
+ *
+ * @param signum    The signal.
+ * @param chan_out  The channel is written here on success. The caller frees it.
+ * @return          GMP_OK or a code.
+ * @context any thread or task  @blocks never
+ * @errors  GMP_EINVAL: `chan_out` is NULL; no such signal; SIGKILL and SIGSTOP, which cannot be caught; SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+ *          SIGTRAP and SIGSYS, which a fault raises where it happens. GMP_ENOMEM. GMP_EAGAIN: no thread can be had.
+ * @since   0.1
+ */
+int gmp_signal_chan(int signum,
+                    gmp_chan_t **chan_out);
+
+/**
  * Writes what every task, thread and processor is doing to `fd`, as lines of text that begin with what they are about
  * and go on with `name=value`, so that they can be searched:
  *

@@ -52,6 +52,9 @@ pub mod context;
 pub mod group;
 
 pub mod io;
+pub mod net;
+pub mod process;
+pub mod signal;
 
 pub mod dump;
 pub mod stats;

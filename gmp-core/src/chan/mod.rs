@@ -69,6 +69,9 @@ enum Kind {
     Timer,
     /// Only a context closes it; nobody sends.
     Context,
+    /// Only signals are put in, and they stop when the last reference goes.
+    #[cfg(not(loom))]
+    Signals,
 }
 
 // SAFETY: C1.
@@ -105,6 +108,12 @@ impl Chan {
         // SAFETY: just made.
         unsafe { (*made.as_ptr()).process = process };
         Ok(made)
+    }
+
+    /// For numbers of signals (`io/signal.rs`).
+    #[cfg(not(loom))]
+    pub fn for_signals(capacity: usize) -> Result<NonNull<Chan>> {
+        Chan::with_kind(std::mem::size_of::<i32>(), capacity, Kind::Signals)
     }
 
     fn with_kind(elem: usize, capacity: usize, kind: Kind) -> Result<NonNull<Chan>> {
@@ -170,7 +179,7 @@ impl Chan {
         self.capacity
     }
 
-    /// True when users send and close: it is not a timer's or context's.
+    /// True when users send and close: it is not a timer's or context's, nor one for signals.
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
         self.kind == Kind::Plain
@@ -206,6 +215,10 @@ impl Chan {
             }
             if (*this).is_here().is_err() {
                 return;
+            }
+            #[cfg(not(loom))]
+            if (*this).kind == Kind::Signals {
+                crate::io::signal::forget(this);
             }
             // The last: nobody can make another. With the lock held, or a waiter that leaves would find none and free it
             // before we have the lock. Acquire: all that was done through the others.
@@ -341,6 +354,11 @@ impl Channel {
     /// The reference is the caller's to give.
     pub unsafe fn from_raw(chan: NonNull<Chan>) -> Channel {
         Channel(chan)
+    }
+
+    /// The reference, for C.
+    pub fn into_raw(self) -> *mut Chan {
+        std::mem::ManuallyDrop::new(self).0.as_ptr()
     }
 
     /// Its address.

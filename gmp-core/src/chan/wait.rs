@@ -112,6 +112,15 @@ impl Chan {
         }
     }
 
+    /// The number of a signal, to who waits or into the buffer; dropped where that is full. From a thread that is no task.
+    #[cfg(not(loom))]
+    pub fn put_signal(&self, number: i32) {
+        if self.can_send() {
+            // SAFETY: an element of a channel for signals is an i32. No room after all: dropped.
+            let _moved = unsafe { self.try_now::<true>(None, (&raw const number).cast_mut().cast()) };
+        }
+    }
+
     /// Closes the channel, and wakes all who wait. `Misuse` when it is closed already, and for one that users do not close.
     pub fn close(&self) -> Result<()> {
         if !self.is_plain() {

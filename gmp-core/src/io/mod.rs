@@ -19,7 +19,10 @@
 
 mod file;
 mod kind;
+pub mod net;
+pub mod process;
 mod ready;
+pub mod signal;
 mod socket;
 mod transfer;
 mod wait;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// The number of this process: 0 where the library was loaded, then one more for each fork on the way.
+/// The number of this process: 0 where the library was loaded, then another for each fork on the way.
 #[inline(always)]
 pub fn forks() -> u32 {
     FORKS.load(Relaxed)

@@ -30,6 +30,11 @@
 //! | [`peers::own_tid`], `has_thread`, `has_other_thread` | the numbers of the process's threads; of the own one without a system call | |
 //! | [`output::write_all`] | write all of some bytes to a descriptor | |
 //! | [`fd`] | the system calls on the caller's descriptors, which do not block and raise no signal where they say so | as the system's |
+//! | [`endpoint`] | make sockets, bind and connect them, set their options; one descriptor for several of them | |
+//! | [`names`] | addresses of hosts and services, numbers of interfaces, as the system's library knows them | |
+//! | [`child`] | has a child ended, and a descriptor that tells when | |
+//! | [`signal`] | count signals that were asked for, and hand them on to who was there before | one change at a time |
+//! | [`errand::start`] | a thread that nobody joins and that blocks every signal | |
 //! | [`cpu`] | how many processors to use; what a container allows | |
 
 pub mod thread_table;
@@ -37,13 +42,17 @@ pub mod thread_table;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{clock, cpu, fault, fd, futex, mem, membarrier, observe, output, peers, process, symbol, thread};
+pub use self::linux::{
+    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, process,
+    signal, symbol, thread,
+};
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
 pub use self::unsupported::{
-    clock, cpu, fault, fd, futex, mem, membarrier, observe, output, peers, process, symbol, thread,
+    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, process,
+    signal, symbol, thread,
 };
 
 /// An error number of the operating system (always positive).

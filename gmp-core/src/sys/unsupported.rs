@@ -18,7 +18,12 @@ pub mod clock {
     }
 }
 
+pub mod child;
+pub mod endpoint;
+pub mod errand;
 pub mod fd;
+pub mod names;
+pub mod signal;
 
 pub mod fault {
     use super::{Errno, NO};

@@ -156,9 +156,7 @@ pub fn outcome(fd: i32) -> Result<(), Errno> {
     let mut len = size_of::<c_int>() as socklen_t;
     errno::keep(|| {
         // SAFETY: a place for one int, and its size.
-        check(unsafe {
-            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len)
-        })
+        check(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut len) })
     })?;
     if error == 0 {
         Ok(())

@@ -47,8 +47,7 @@ pub fn look_up(question: &Question<'_>, mut each: impl FnMut(SocketAddr) -> bool
     let mut found: *mut libc::addrinfo = null_mut();
     errno::keep(|| {
         // SAFETY: two strings, the hints, and a place for the answer.
-        let code =
-            unsafe { libc::getaddrinfo(question.host.as_ptr(), question.service.as_ptr(), &hints, &mut found) };
+        let code = unsafe { libc::getaddrinfo(question.host.as_ptr(), question.service.as_ptr(), &hints, &mut found) };
         if code != 0 {
             return Err(failure(code));
         }
