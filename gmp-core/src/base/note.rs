@@ -8,15 +8,17 @@
 
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicU32, Ordering::*};
+use crate::primitive::{AtomicI32, AtomicU32, Ordering::*};
 
 const EMPTY: u32 = 0;
 const SLEEPING: u32 = 1;
 const WOKEN: u32 = 2;
+/// The sleeper waits for something else too, and hears a bell.
+const LISTENS: u32 = 3;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Note(AtomicU32);
+pub struct Note(AtomicU32, AtomicI32);
 
 impl Default for Note {
     fn default() -> Note {
@@ -26,7 +28,7 @@ impl Default for Note {
 
 impl Note {
     pub fn new() -> Note {
-        Note(AtomicU32::new(EMPTY))
+        Note(AtomicU32::new(EMPTY), AtomicI32::new(-1))
     }
 
     /// Sleeps until woken or until `deadline` (monotonic nanoseconds). True when woken; the wake is consumed.
@@ -55,6 +57,24 @@ impl Note {
         }
     }
 
+    /// Instead of [`Note::sleep`]: the sleeper waits for something of its own that this `bell` ends. False: it was woken already, and the
+    /// wake is consumed.
+    #[must_use]
+    pub fn begin_listening(&self, bell: i32) -> bool {
+        self.1.store(bell, Relaxed);
+        // Release: a waker that sees it sees the bell.
+        if self.0.compare_exchange(EMPTY, LISTENS, AcqRel, Acquire).is_err() {
+            self.0.swap(EMPTY, Acquire);
+            return false;
+        }
+        true
+    }
+
+    /// After that wait. True when woken; the wake is consumed.
+    pub fn end_listening(&self) -> bool {
+        self.0.swap(EMPTY, Acquire) == WOKEN
+    }
+
     /// Wakes the sleeper, or lets the next sleep return at once.
     pub fn wake(&self) {
         #[cfg(loom)]
@@ -66,8 +86,11 @@ impl Note {
             }
             return;
         }
-        if self.0.swap(WOKEN, Release) == SLEEPING {
-            notify(&self.0);
+        match self.0.swap(WOKEN, AcqRel) {
+            SLEEPING => notify(&self.0),
+            // Who listens is a machine, whose record stays.
+            LISTENS => crate::sys::poll::ring(self.1.load(Relaxed)),
+            _ => {}
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::base::error::{Error, Result};
 use crate::primitive::{forks, tls, yield_thread, AtomicI32, Ordering::*};
 use crate::runtime::{Config, Runtime};
 use crate::sched::{attach, overflow, Shared};
+use crate::source::poller;
 use crate::sys::{clock, fault, futex, process, thread};
 use crate::task::handle::EPOCHS;
 use crate::time::{FOREVER, NOWAIT};
@@ -198,6 +199,7 @@ extern "C" fn fork_child() {
 /// In a child: what is left of the parent's is given up. The calling thread is the only one, or the first to start here.
 fn begin_afresh() {
     forks::count_fork();
+    poller::begin_afresh();
     task_clock::end();
     tls::set(std::ptr::null_mut());
     GLOBAL.forks.thread.store(0, Relaxed);

@@ -54,11 +54,13 @@ pub fn stats(s: &Shared) -> Stats {
         handoffs: s.tallies.handoffs.load(Relaxed),
         retakes_blocked: s.tallies.retakes_blocked.load(Relaxed),
         retakes_running: s.tallies.retakes_running.load(Relaxed),
+        polls: s.poller.looks(),
         timers_fired: s.sum(|c| c.timers_fired.get()),
         thread_limit_hits: s.tallies.thread_limit_hits.load(Relaxed),
         deadlocks: s.deadlock.count(),
         tasks_parked: (parks as i64 - wakes as i64).max(0),
         timers_pending: s.procs().map(|p| p.timers.len() as i64).sum(),
+        poll_waiters: s.poller.waiters().max(0),
         stack_bytes_reserved: s.depot.bytes_reserved() as u64,
         stack_bytes_resident: s.depot.bytes_resident() as u64,
         ..Stats::default()

@@ -3,7 +3,7 @@
 //! Called by: any task or thread. Blocks: the task; the file operations without a deadline, as the kernel cannot end them.
 
 use super::transfer::send;
-use super::wait::{until, Watched};
+use super::wait::{fresh, until, Watched};
 use super::{buffer, Result};
 use crate::base::error::Error;
 use crate::blocking::block;
@@ -56,7 +56,7 @@ pub unsafe fn open(path: *const c_char, flags: c_int, mode: libc::mode_t) -> Res
         return Err(Error::Invalid);
     }
     // SAFETY: the caller's promise.
-    Ok(block(|| unsafe { fd::open(path, flags, mode) })?)
+    Ok(fresh(block(|| unsafe { fd::open(path, flags, mode) })?))
 }
 
 /// `fsync`, handed off.

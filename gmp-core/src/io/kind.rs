@@ -10,23 +10,9 @@ use libc::{c_int, iovec};
 
 const AGAIN: Errno = Errno(libc::EAGAIN);
 
-/// How an operation is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// As a socket's: nothing is known yet, or it is one.
-    Socket,
-    /// Not a socket.
-    Other,
-    /// Blocks as it likes, in a declared section.
-    File,
-}
-
-/// What `fd` is, after the socket's way failed with ENOTSOCK.
-pub fn not_a_socket(fd: c_int) -> Result<Way> {
-    Ok(match fd::kind(fd)? {
-        Kind::File => Way::File,
-        _ => Way::Other,
-    })
+/// True if `fd`, which is no socket, blocks as it likes: its operations go into a declared section.
+pub fn is_file(fd: c_int) -> Result<bool> {
+    Ok(fd::kind(fd)? == Kind::File)
 }
 
 /// Reads what is there, from something that is no socket.
@@ -37,7 +23,7 @@ pub unsafe fn read_now(fd: c_int, iov: *const iovec, n: usize) -> std::result::R
     // SAFETY: the caller's promise.
     unsafe {
         match fd::readv_now(fd, iov, n) {
-            Err(Errno(libc::EOPNOTSUPP | libc::EINVAL | libc::ESPIPE)) => {}
+            Err(Errno(libc::EOPNOTSUPP)) => {}
             other => return other,
         }
         if fd::ready(fd, libc::POLLIN)? == 0 {
@@ -55,7 +41,7 @@ pub unsafe fn write_now(fd: c_int, iov: *const iovec, n: usize) -> std::result::
     // SAFETY: the caller's promise.
     unsafe {
         match fd::writev_now(fd, iov, n) {
-            Err(Errno(libc::EOPNOTSUPP | libc::EINVAL | libc::ESPIPE)) => {}
+            Err(Errno(libc::EOPNOTSUPP)) => {}
             other => return other,
         }
         if fd::ready(fd, libc::POLLOUT)? == 0 {

@@ -31,6 +31,7 @@ pub use file::{fsync, open, pread, pwrite, sendfile, splice};
 pub use ready::{close_fd, poll_fd, set_deadline};
 pub use socket::{accept, connect};
 pub use transfer::{read, readv, recv, recvfrom, recvmsg, send, sendmsg, sendto, write, writev};
+pub use wait::fresh;
 
 use crate::base::error::{Error, Result};
 

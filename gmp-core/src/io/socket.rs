@@ -4,7 +4,7 @@
 //! blocks, so that code which knows nothing of us can use it.
 
 use super::kind::accept_now;
-use super::wait::{until, Watched};
+use super::wait::{fresh, until, Watched};
 use super::Result;
 use crate::base::error::Error;
 use crate::sys::{fd, Errno};
@@ -24,7 +24,7 @@ pub unsafe fn accept(fd: c_int, addr: *mut sockaddr, len: *mut socklen_t, deadli
     let made = until(&watched, POLLIN, deadline, || unsafe { accept_now(fd, addr, len, blocks) })?;
     // Refused by what is not TCP, which has no delay.
     let _ = fd::set_option(made, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
-    Ok(made)
+    Ok(fresh(made))
 }
 
 /// Connects a socket. After an error or the deadline it is of no use but to be closed.
@@ -36,7 +36,6 @@ pub unsafe fn connect(fd: c_int, addr: *const sockaddr, len: socklen_t, deadline
         return Err(Error::Invalid);
     }
     let watched = Watched::new(fd);
-    watched.forget();
     let mut pause = 50_000;
     loop {
         // SAFETY: the caller's promise.

@@ -3,7 +3,7 @@
 //! Owns: what "all of it" and "what is there" mean. Always true: a read gives what is there, at least one byte, or 0 at the
 //! end; a write goes on until everything is written, and gives fewer only when it was stopped half-way.
 
-use super::kind::{not_a_socket, one, read_now, write_now, Way};
+use super::kind::{is_file, one, read_now, write_now};
 use super::wait::{until, Watched};
 use super::{buffer, Result};
 use crate::base::error::Error;
@@ -24,16 +24,23 @@ type Tried<T> = std::result::Result<T, Errno>;
 /// `buf` has `n` bytes to write.
 pub unsafe fn read(fd: c_int, buf: *mut u8, n: usize, deadline: i64) -> Result<usize> {
     buffer(buf, n)?;
+    if n == 0 {
+        return nothing(fd);
+    }
     let watched = Watched::new(fd);
-    if watched.way() == Way::Socket {
-        // SAFETY: the caller's promise.
-        match unsafe { recv_from(&watched, buf, n, 0, deadline) } {
-            Err(Error::Os(libc::ENOTSOCK)) => {}
-            other => return other,
-        }
+    // SAFETY: the caller's promise.
+    match unsafe { recv_from(&watched, buf, n, 0, deadline) } {
+        Err(Error::Os(libc::ENOTSOCK)) => {}
+        other => return other,
     }
     // SAFETY: the caller's promise.
     unsafe { read_other(&watched, &one(buf, n), 1, deadline) }
+}
+
+/// A read without room: it waits for nothing, and takes no datagram.
+fn nothing(fd: c_int) -> Result<usize> {
+    fd::kind(fd)?;
+    Ok(0)
 }
 
 /// Reads what is there into several buffers.
@@ -43,16 +50,16 @@ pub unsafe fn read(fd: c_int, buf: *mut u8, n: usize, deadline: i64) -> Result<u
 pub unsafe fn readv(fd: c_int, iov: *const iovec, count: c_int, deadline: i64) -> Result<usize> {
     // SAFETY: the caller's promise.
     let iov = unsafe { buffers(iov, count) }?;
+    if iov.iter().all(|b| b.iov_len == 0) {
+        return nothing(fd);
+    }
     let watched = Watched::new(fd);
-    if watched.way() == Way::Socket {
-        // SAFETY: the caller's promise.
-        let result = until(&watched, POLLIN, deadline, || unsafe {
-            fd::recvmsg(fd, &mut fd::message(iov.as_ptr(), iov.len()), 0)
-        });
-        match result {
-            Err(Error::Os(libc::ENOTSOCK)) => {}
-            other => return other,
-        }
+    // SAFETY: the caller's promise.
+    let result =
+        until(&watched, POLLIN, deadline, || unsafe { fd::recvmsg(fd, &mut fd::message(iov.as_ptr(), iov.len()), 0) });
+    match result {
+        Err(Error::Os(libc::ENOTSOCK)) => {}
+        other => return other,
     }
     // SAFETY: the caller's promise.
     unsafe { read_other(&watched, iov.as_ptr(), iov.len(), deadline) }
@@ -63,7 +70,7 @@ unsafe fn read_other(watched: &Watched, iov: *const iovec, n: usize, deadline: i
     let fd = watched.fd();
     // SAFETY: the caller's promise.
     unsafe {
-        if not_a_socket(fd)? == Way::File {
+        if is_file(fd)? {
             return Ok(blocking::block(|| fd::readv(fd, iov, n))?);
         }
         until(watched, POLLIN, deadline, || read_now(fd, iov, n))
@@ -77,12 +84,10 @@ unsafe fn read_other(watched: &Watched, iov: *const iovec, n: usize, deadline: i
 pub unsafe fn write(fd: c_int, buf: *const u8, n: usize, deadline: i64) -> Result<usize> {
     buffer(buf, n)?;
     let watched = Watched::new(fd);
-    if watched.way() == Way::Socket {
-        // SAFETY: the caller's promise.
-        match unsafe { send_to(&watched, buf, n, 0, deadline) } {
-            Err(Error::Os(libc::ENOTSOCK)) => {}
-            other => return other,
-        }
+    // SAFETY: the caller's promise.
+    match unsafe { send_to(&watched, buf, n, 0, deadline) } {
+        Err(Error::Os(libc::ENOTSOCK)) => {}
+        other => return other,
     }
     // SAFETY: the caller's promise; `offset` is never beyond `n`.
     unsafe { write_other(&watched, n, deadline, |offset, _| one(buf.add(offset), n - offset)) }
@@ -97,21 +102,19 @@ pub unsafe fn writev(fd: c_int, iov: *const iovec, count: c_int, deadline: i64) 
     let iov = unsafe { buffers(iov, count) }?;
     let total: usize = iov.iter().map(|b| b.iov_len).sum();
     let watched = Watched::new(fd);
-    if watched.way() == Way::Socket {
-        let result = all(&watched, total, deadline, |offset| {
-            let mut part = [one(std::ptr::null(), 0); BUFFERS];
-            let n = rest_of(iov, offset, &mut part);
-            // SAFETY: the caller's buffers.
-            unsafe { fd::sendmsg(fd, &fd::message(part.as_ptr(), n), 0) }
-        });
-        match result {
-            Err(Error::Os(libc::ENOTSOCK)) => {}
-            other => return other,
-        }
+    let result = all(&watched, total, deadline, |offset| {
+        let mut part = [one(std::ptr::null(), 0); BUFFERS];
+        let n = rest_of(iov, offset, &mut part);
+        // SAFETY: the caller's buffers.
+        unsafe { fd::sendmsg(fd, &fd::message(part.as_ptr(), n), 0) }
+    });
+    match result {
+        Err(Error::Os(libc::ENOTSOCK)) => {}
+        other => return other,
     }
     // SAFETY: the caller's promise.
     unsafe {
-        if not_a_socket(fd)? == Way::File {
+        if is_file(fd)? {
             return whole(total, |offset| {
                 let mut part = [one(std::ptr::null(), 0); BUFFERS];
                 let n = rest_of(iov, offset, &mut part);
@@ -131,7 +134,7 @@ unsafe fn write_other(watched: &Watched, n: usize, deadline: i64, rest: impl Fn(
     let fd = watched.fd();
     // SAFETY: the caller's promise.
     unsafe {
-        if not_a_socket(fd)? == Way::File {
+        if is_file(fd)? {
             return whole(n, |offset| blocking::block(|| fd::writev(fd, &rest(offset, ()), 1)));
         }
         all(watched, n, deadline, |offset| write_now(fd, &rest(offset, ()), 1))

@@ -71,6 +71,8 @@ pub enum Break {
     OwnerFence,
     /// A monitor that is about to sleep long has no fence F3.
     AttentionFence,
+    /// Who waits for a descriptor does not look whether something has happened since its try.
+    DescNoLook,
     /// A machine that comes in without a processor queues its task and does not look for an idle one.
     RetakeQueueUnasked,
     /// `wake` looks and then stores instead of swapping.

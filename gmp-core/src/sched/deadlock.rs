@@ -5,7 +5,7 @@
 //! A state is *frozen* when all of this holds:
 //!  - tasks live, and none is queued anywhere; every processor is idle and every machine sleeps without one (so no task runs,
 //!    is in foreign code or in a declared section, and no hook of a class runs);
-//!  - no deadline and no timer is pending;
+//!  - no deadline and no timer is pending, and nobody waits for a descriptor;
 //!  - nobody is up: every attached foreign thread lies (`base/attached.rs`).
 //!
 //! Always true:
@@ -87,7 +87,7 @@ impl Deadlock {
 impl Shared {
     /// Everything but who is up.
     fn is_still(&self) -> Option<Tasks> {
-        if self.earliest_timer() != NEVER {
+        if self.earliest_timer() != NEVER || self.poller.waiters() != 0 {
             return None;
         }
         {

@@ -3,11 +3,11 @@
 //! Owns: the order. [`local`] is what a leaving task tries on its own stack: it never waits nor searches elsewhere.
 //! [`anywhere`] goes on with everybody else's work, from the machine's own stack.
 //!
-//! Order: expired timers; every 61st slice one from the global queue and one from the own shared deque; run-next
+//! Order: expired timers; descriptors, if nobody has asked for a while (`poll.rs`); every 61st slice one from the global queue and one from the own shared deque; run-next
 //! (same slice); ring; own shared deque; a batch of the global queue; then others' shared deques, in random order,
 //! and others' timers.
 
-use super::{ready, seeded, Inside, Shared};
+use super::{poll, ready, seeded, Inside, Shared};
 use crate::base::chaos::{self, Point};
 use crate::base::clock;
 use crate::primitive::Ordering::*;
@@ -103,6 +103,7 @@ fn look(i: Inside, slice: u32) -> Option<*mut Task> {
     if !fair {
         return None;
     }
+    poll::ask_if_due(i);
     if slice / FAIR % 2 == 1 {
         if let Some(task) = p.runq.pop_shared() {
             return Some(task);
@@ -226,6 +227,11 @@ pub fn anywhere(i: Inside) -> Option<*mut Task> {
     }
     if let Some(task) = local(i) {
         return Some(task);
+    }
+    if poll::ask(i) {
+        if let Some(task) = local(i) {
+            return Some(task);
+        }
     }
     if s.settings.virtual_time && seeded::advance(i) {
         return local(i);

@@ -24,6 +24,7 @@ pub mod inbox;
 pub mod monitor;
 pub mod overflow;
 pub mod park;
+pub mod poll;
 pub mod pool;
 pub mod procs;
 pub mod ready;
@@ -47,6 +48,7 @@ use crate::base::rng::Rng;
 use crate::machine::Machine;
 use crate::primitive::{forks, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::processor::Processor;
+use crate::source::poller::Poller;
 use crate::stack::Depot;
 use crate::sys::thread::Mask;
 use crate::task::class::Class;
@@ -160,6 +162,7 @@ pub struct Shared {
     /// The number was set by hand: it is not followed any more (§13.5).
     pub procs_fixed: AtomicBool,
     pub monitor: Attention,
+    pub poller: Poller,
     /// See `deadlock.rs`.
     pub deadlock: deadlock::Deadlock,
     pub foreign: Mutex<Foreign>,
@@ -219,6 +222,7 @@ impl Shared {
             resizing: Mutex::new(()),
             procs_fixed: AtomicBool::new(false),
             monitor: Attention::new(barrier),
+            poller: Poller::new(),
             deadlock: deadlock::Deadlock::default(),
             foreign: Mutex::new(Foreign::default()),
             refusing: AtomicBool::new(false),

@@ -69,6 +69,8 @@ struct Found {
     again: i64,
     /// Processors behind whose machines work waits.
     waiting: usize,
+    /// When somebody must ask about descriptors.
+    asks: i64,
 }
 
 /// The monitor's thread.
@@ -136,6 +138,7 @@ impl Watch<'_> {
         if found.running && earliest > now {
             until = until.min(earliest.max(now + FAST));
         }
+        until = until.min(found.asks.max(now + FAST));
         let woken = s.monitor.sleep(until);
         if long {
             s.monitor.end_long(&s.idle);
@@ -202,7 +205,7 @@ impl Watch<'_> {
         let now = clock::now();
         s.coarse.renew(now);
         s.join_ended();
-        let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0 };
+        let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0, asks: NEVER };
         self.orphans = self.has_orphans(now);
         // Once: processors may be added meanwhile.
         let made = s.procs_made();
@@ -218,6 +221,7 @@ impl Watch<'_> {
                 self.look(p, m, now, &mut found);
             }
         }
+        found.asks = s.see_to_poller(now);
         if s.lock.lock().starved {
             s.retry_starved();
             found.running = true;

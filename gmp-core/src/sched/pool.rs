@@ -323,13 +323,18 @@ impl Shared {
             locked.idle_machines.push(m);
             let (deadline, wake) = self.watch(&mut locked, m);
             let deadline = deadline.min(self.surplus_deadline(&locked, m, surplus_at));
+            let polls = self.may_poll();
             drop(locked);
             if let Some(watcher) = wake {
                 watcher.note.wake();
             }
             self.quiet.look(self);
             chaos::point(Point::Sleep);
-            m.note.sleep((deadline != NEVER).then_some(deadline));
+            if !polls {
+                m.note.sleep((deadline != NEVER).then_some(deadline));
+            } else if self.sleep_in_poll(m, deadline) {
+                return true;
+            }
         }
     }
 

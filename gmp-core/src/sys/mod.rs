@@ -35,6 +35,7 @@
 //! | [`child`] | has a child ended, and a descriptor that tells when | |
 //! | [`signal`] | count signals that were asked for, and hand them on to who was there before | one change at a time |
 //! | [`errand::start`] | a thread that nobody joins and that blocks every signal | |
+//! | [`poll`] | a queue of readiness, edge by edge, with a bell | descriptors of the caller's |
 //! | [`cpu`] | how many processors to use; what a container allows | |
 
 pub mod thread_table;
@@ -43,16 +44,16 @@ pub mod thread_table;
 mod linux;
 #[cfg(target_os = "linux")]
 pub use self::linux::{
-    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, process,
-    signal, symbol, thread,
+    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, poll,
+    process, signal, symbol, thread,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
 pub use self::unsupported::{
-    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, process,
-    signal, symbol, thread,
+    child, clock, cpu, endpoint, errand, fault, fd, futex, mem, membarrier, names, observe, output, peers, poll,
+    process, signal, symbol, thread,
 };
 
 /// An error number of the operating system (always positive).

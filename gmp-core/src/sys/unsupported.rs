@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod errand;
 pub mod fd;
 pub mod names;
+pub mod poll;
 pub mod signal;
 
 pub mod fault {

@@ -60,10 +60,13 @@ pub enum Reason {
     Once,
     Semaphore,
     Group,
+    FdRead,
+    FdWrite,
+    Fd,
 }
 
 /// What dumps call the reasons, by their numbers.
-const REASONS: [&str; 15] = [
+const REASONS: [&str; 18] = [
     "none",
     "sleep",
     "join",
@@ -79,9 +82,12 @@ const REASONS: [&str; 15] = [
     "once",
     "semaphore",
     "group",
+    "fd-read",
+    "fd-write",
+    "fd",
 ];
 
-const _: () = assert!(REASONS.len() == Reason::Group as usize + 1);
+const _: () = assert!(REASONS.len() == Reason::Fd as usize + 1);
 
 /// The name of a reason that is known by its number only.
 pub fn reason_name(reason: u8) -> &'static str {

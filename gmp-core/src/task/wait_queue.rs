@@ -158,6 +158,30 @@ impl WaitQueue {
         None
     }
 
+    /// Claims every waiter that can be and that `fits`, oldest first; others stay.
+    pub fn claim_which(&self, fits: impl Fn(&Node) -> bool, mut each: impl FnMut(&Node)) {
+        let oldest = self.oldest.load(Relaxed) as *const Node;
+        // SAFETY: Q1: the ring is ours, its nodes and waiters are valid.
+        let Some(first) = (unsafe { oldest.as_ref() }) else { return };
+        let last = first.prev.get();
+        let mut at = oldest;
+        loop {
+            // SAFETY: as above; the next one is read before this one may leave.
+            let node = unsafe { &*at };
+            let (next, is_last) = (node.next.get(), std::ptr::eq(at, last));
+            // SAFETY: as above.
+            let waiter = unsafe { node.waiter() };
+            if waiter.ended().is_none() && fits(node) && waiter.word().claim() {
+                self.remove(node);
+                each(node);
+            }
+            if is_last {
+                return;
+            }
+            at = next;
+        }
+    }
+
     /// Claims every waiter that can be, oldest first.
     pub fn claim_all(&self, mut each: impl FnMut(&Node)) {
         while let Some(node) = self.claim() {

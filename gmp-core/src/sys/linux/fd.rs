@@ -227,7 +227,7 @@ pub unsafe fn writev_now(fd: c_int, iov: *const iovec, n: usize) -> Result<usize
     if NO_SIGNAL_FLAG.load(Relaxed) {
         match write(RWF_NOWAIT | RWF_NOSIGNAL) {
             // An older kernel, or a kind of thing that cannot do one of the two.
-            Err(Errno(libc::EOPNOTSUPP | libc::EINVAL)) => {}
+            Err(Errno(libc::EOPNOTSUPP)) => {}
             other => return other,
         }
     }
@@ -346,13 +346,13 @@ pub unsafe fn connect(fd: c_int, addr: *const sockaddr, len: socklen_t) -> Resul
     })
 }
 
-/// `sendfile`. Blocks as both do.
+/// `sendfile`, without SIGPIPE. Blocks as both do.
 ///
 /// # Safety
 /// `offset` is null or a place.
 pub unsafe fn sendfile(out: c_int, input: c_int, offset: *mut off_t, n: usize) -> Result<usize, Errno> {
     // SAFETY: the caller's promise.
-    count(|| unsafe { libc::sendfile(out, input, offset, n) })
+    quietly(|| count(|| unsafe { libc::sendfile(out, input, offset, n) }))
 }
 
 /// `splice`. The pipe of the two does not block; the other may.

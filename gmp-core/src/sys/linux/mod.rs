@@ -14,6 +14,7 @@ pub mod names;
 pub mod observe;
 pub mod output;
 pub mod peers;
+pub mod poll;
 pub mod process;
 pub mod signal;
 pub mod symbol;

@@ -1,0 +1,145 @@
+//! Who asks the kernel about descriptors, and when.
+//!
+//! Owns: the choice. In turn: a machine that searches asks without waiting; one that finds nothing sleeps in the poller while anybody
+//! waits for a descriptor, one at a time ([`Poller::is_attended`]); while all are busy, a processor asks every [`BUSY`] between two
+//! slices; and if none of them comes by, the monitor asks, and sees that a machine does ([`Shared::see_to_poller`]).
+//!
+//! Always true:
+//!  - E1. While a task waits for a descriptor, a machine sleeps in the poller, or is awake and will ask before it sleeps, or the monitor
+//!        asks at least every [`STALE`]. For: the waiter is counted by a machine, before that looks for work.
+//!  - E2. A machine that sleeps in the poller stands in the list of sleeping machines like any other: whoever wakes it rings the bell
+//!        (`base/note.rs`). It has no processor; with what it brings it takes an idle one, or leaves it to the others.
+//!
+//! Called by: `find.rs`, `pool.rs`, `monitor.rs`, and tasks about to wait. Blocks: a machine that has nothing to do.
+
+use super::{ready, Inside, Shared};
+use crate::machine::Machine;
+use crate::primitive::Ordering::*;
+use crate::source::timer::NEVER;
+use crate::sys::clock;
+use crate::task::wait_queue::Claimed;
+
+/// How long a busy processor goes without asking.
+const BUSY: i64 = 50_000;
+/// How long nobody has asked until the monitor does.
+const STALE: i64 = 1_000_000;
+/// The same while a processor is idle.
+const STALE_IDLE: i64 = 100_000;
+
+/// Asks without waiting. True: somebody was made ready.
+pub fn ask(i: Inside) -> bool {
+    let s = i.s();
+    if s.poller.waiters() == 0 || s.poller.is_attended() {
+        return false;
+    }
+    let woken = s.poller.look();
+    let any = !woken.is_empty();
+    make_ready(i, woken);
+    any
+}
+
+/// The same between two slices, if nobody has asked for a while.
+pub fn ask_if_due(i: Inside) {
+    let s = i.s();
+    if s.poller.waiters() != 0 && !s.poller.is_attended() && clock::now() - s.poller.looked() > BUSY {
+        ask(i);
+    }
+}
+
+/// One goes to run-next; several keep their order behind what is there.
+fn make_ready(i: Inside, mut woken: Claimed) {
+    let mut first = true;
+    while let Some(waiter) = woken.pop() {
+        // SAFETY: claimed by the poller for us; a task is waiting, and this runtime's (a thread waits by itself).
+        unsafe {
+            if first && woken.is_empty() {
+                ready::finish(Some(i), waiter);
+            } else {
+                ready::ready_behind(i, (*waiter).task() as *mut _);
+            }
+        }
+        first = false;
+    }
+}
+
+impl Shared {
+    /// Under the lock, by a machine that is about to sleep: true if it shall do so in the poller.
+    pub fn may_poll(&self) -> bool {
+        if self.poller.waiters() == 0 || self.poller.is_attended() {
+            return false;
+        }
+        self.poller.attend(true);
+        true
+    }
+
+    /// Sleeps in the poller until something happens, the machine is woken, or `deadline`. True: it has a processor now, and is inside.
+    pub fn sleep_in_poll(&self, m: &Machine, deadline: i64) -> bool {
+        if !m.note.begin_listening(self.poller.bell()) {
+            self.poller.attend(false);
+            return false;
+        }
+        let left = (deadline != NEVER).then(|| (deadline - clock::now()).max(0));
+        let woken = self.poller.wait(left);
+        m.note.end_listening();
+        self.poller.attend(false);
+        if woken.is_empty() {
+            return false;
+        }
+        let mut locked = self.lock.lock();
+        if m.asleep.replace(false) {
+            locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
+        }
+        if m.processor.load(Relaxed).is_null() && self.adopt_idle(&mut locked, m) {
+            m.owner.enter_for();
+        }
+        if std::ptr::eq(locked.watcher, m) {
+            locked.watcher = std::ptr::null();
+            if self.earliest_timer() != NEVER {
+                self.monitor.attend();
+            }
+        }
+        drop(locked);
+        if m.processor.load(Relaxed).is_null() {
+            // SAFETY: claimed by the poller for us.
+            unsafe { ready::finish_all(None, woken) };
+            return false;
+        }
+        // SAFETY: this thread's machine, inside, with a processor: just adopted, or given by who woke it.
+        make_ready(unsafe { Inside::assume(m) }, woken);
+        true
+    }
+
+    /// A task waits for a descriptor from now on. If its machine goes on with another task, which may stay away, while a processor is
+    /// idle, the monitor sees that somebody asks.
+    pub fn waits_for_descriptor(&self, i: Inside) {
+        if !i.m().current.get().is_null() && self.idle.hungry() && !self.poller.is_attended() {
+            self.monitor.attend_until(clock::now() + STALE_IDLE);
+        }
+    }
+
+    /// By the monitor: if nobody has asked for too long, it asks, and wakes or makes a machine that shall sleep in the poller. When it is
+    /// to be looked at again; NEVER: nobody waits, or a machine sees to it.
+    pub fn see_to_poller(&self, now: i64) -> i64 {
+        if self.poller.waiters() == 0 || self.poller.is_attended() {
+            return NEVER;
+        }
+        let stale = if self.idle.has_idle() { STALE_IDLE } else { STALE };
+        let due = self.poller.looked() + stale;
+        if now < due {
+            return due;
+        }
+        let woken = self.poller.look();
+        // SAFETY: claimed by the poller for us.
+        unsafe { ready::finish_all(None, woken) };
+        let locked = self.lock.lock();
+        if let Some(&m) = locked.idle_machines.last() {
+            drop(locked);
+            // SAFETY: machines are not freed while the runtime lives. Woken for nothing, it goes to sleep in the poller.
+            unsafe { (*m).note.wake() };
+        } else if !locked.starved {
+            // Refused: tried again.
+            let _made = self.make_machine(locked, None, false);
+        }
+        now + stale
+    }
+}

@@ -1,0 +1,433 @@
+//! The record of a descriptor: what is known of its readiness, and who waits for it.
+//!
+//! Owns: the protocol between those who wait for a descriptor, the events of it, its deadlines and its close. The kernel
+//! does not come up here (`poller.rs`).
+//!
+//! Always true:
+//!  - F1. Who is about to try an operation looks first ([`Desc::look`]), and waits only for what has happened since: an event
+//!        that comes between the try and the wait has moved the count by then, and [`Desc::enlist`] finds that. No edge is lost,
+//!        and one look at the count stands for "ready".
+//!  - F2. `seq` names the file that the number stands for. Whoever finds that it is another one moves it on; an event, a look and
+//!        a wait of an older one do not count any more.
+//!  - F3. Waiters are claimed and deadlines changed with the lock held, which is the last touch before the unlock: of "set the
+//!        deadline, then claim who waits" and "enlist with the deadline that was read" one sees the other.
+//!  - F4. All zero is a record of nothing: no count, no registration, no deadline.
+//!
+//! Called by: tasks in their waits, whoever polls, and who closes. Blocks: briefly on the record's lock (a leaf).
+//! Model: `model/desc.rs`.
+
+use crate::base::lock::Lock;
+#[cfg(loom)]
+use crate::model::Break;
+use crate::primitive::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Cell, Ordering::*};
+use crate::task::wait_queue::{Claimed, Node, WaitQueue};
+use std::ptr::{null, null_mut};
+
+/// What is waited for.
+pub const READ: u32 = 1;
+/// See [`READ`].
+pub const WRITE: u32 = 2;
+
+/// In `flags`: its events say what a short read says, too (a TCP socket).
+const SHORT_IS_EMPTY: u32 = 1;
+/// There were urgent data: reads stop at the mark, so a short one says nothing.
+const URGENT: u32 = 2;
+/// Somebody waits for it who has not tried: its registration is to be looked at (`poller.rs`).
+const UNSURE: u32 = 4;
+
+/// In a node's tag, what its waiter was woken for: to try again.
+const TRY: u32 = 1;
+/// The descriptor was closed.
+const GONE: u32 = 2;
+
+/// What was seen of a descriptor before a try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    seq: u32,
+    counts: [u32; 2],
+}
+
+/// What a wait came to at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enlisted {
+    Waits,
+    /// Something has happened since the look: try again.
+    Try,
+    /// It was closed since.
+    Gone,
+    /// What `arm` said.
+    Expired,
+}
+
+/// A thread that is no task and waits in the kernel by itself; it can be rung at.
+#[derive(Debug)]
+pub struct Guest {
+    next: Cell<*const Guest>,
+    bell: i32,
+    gone: Cell<bool>,
+}
+
+impl Guest {
+    /// `bell`: what ends its wait, -1 if it has none.
+    pub fn new(bell: i32) -> Guest {
+        Guest { next: Cell::new(null()), bell, gone: Cell::new(false) }
+    }
+}
+
+/// See the module.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Desc {
+    lock: Lock,
+    seq: AtomicU32,
+    /// Events so far that told of each direction.
+    counts: [AtomicU32; 2],
+    flags: AtomicU32,
+    /// The count of reads for which the last read found no more than it took.
+    emptied: AtomicU32,
+    /// The task that found it, by its number; 0: nobody.
+    reader: AtomicU64,
+    /// How much earlier than never; 0: none.
+    deadlines: [AtomicI64; 2],
+    queue: WaitQueue,
+    guests: AtomicPtr<Guest>,
+    /// The poller that it is registered with, by number; 0: none.
+    poller: AtomicU32,
+}
+
+impl Desc {
+    /// Of nothing.
+    pub fn new() -> Desc {
+        Desc {
+            lock: Lock::new(),
+            seq: AtomicU32::new(0),
+            counts: [AtomicU32::new(0), AtomicU32::new(0)],
+            flags: AtomicU32::new(0),
+            emptied: AtomicU32::new(0),
+            reader: AtomicU64::new(0),
+            deadlines: [AtomicI64::new(0), AtomicI64::new(0)],
+            queue: WaitQueue::default(),
+            guests: AtomicPtr::new(null_mut()),
+            poller: AtomicU32::new(0),
+        }
+    }
+
+    /// Before a try.
+    #[inline(always)]
+    pub fn look(&self) -> Look {
+        // Acquire: what is tried afterwards is tried afterwards.
+        let seq = self.seq.load(Acquire);
+        Look { seq, counts: [self.counts[0].load(Acquire), self.counts[1].load(Acquire)] }
+    }
+
+    /// True if nothing has come since `reader`'s last read, and that took all there was: a try would find nothing.
+    #[inline(always)]
+    pub fn is_emptied(&self, look: Look, reader: u64) -> bool {
+        self.reader.load(Relaxed) == reader
+            && self.emptied.load(Relaxed) == look.counts[0]
+            && self.flags.load(Relaxed) & (SHORT_IS_EMPTY | URGENT) == SHORT_IS_EMPTY
+    }
+
+    /// `reader` has read, after `look`; `short`: less than it had room for.
+    #[inline(always)]
+    pub fn note_read(&self, look: Look, reader: u64, short: bool) {
+        if short && self.flags.load(Relaxed) & SHORT_IS_EMPTY != 0 {
+            self.emptied.store(look.counts[0], Relaxed);
+            self.reader.store(reader, Relaxed);
+        } else if self.reader.load(Relaxed) != 0 {
+            self.reader.store(0, Relaxed);
+        }
+    }
+
+    /// The deadline of waits for `events`, or `deadline` if that is earlier.
+    #[inline(always)]
+    pub fn deadline(&self, events: u32, deadline: i64) -> i64 {
+        let mut earliest = deadline;
+        for (n, own) in self.deadlines.iter().enumerate() {
+            if events & (1 << n) != 0 {
+                earliest = earliest.min(i64::MAX - own.load(Acquire));
+            }
+        }
+        earliest
+    }
+
+    /// Puts the waiter of `node` in, for `events` (in the node's value), unless something has happened since `look`, or the deadline
+    /// that it reckons with is not the one any more; `arm` is called as the last step.
+    pub fn enlist(&self, node: &Node, look: Look, deadline: i64, tried: bool, arm: impl FnOnce() -> bool) -> Enlisted {
+        let events = node.value.get() as u32;
+        self.lock.lock();
+        if self.seq.load(Relaxed) != look.seq {
+            node.tag.set(GONE);
+            self.lock.unlock();
+            return Enlisted::Gone;
+        }
+        if self.has_happened(look, events) || self.deadline(events, deadline) != deadline {
+            self.lock.unlock();
+            return Enlisted::Try;
+        }
+        if !tried {
+            self.flags.store(self.flags.load(Relaxed) | UNSURE, Relaxed);
+        }
+        self.queue.push(node);
+        let armed = arm();
+        if !armed {
+            self.queue.remove(node);
+        }
+        self.lock.unlock();
+        if armed {
+            Enlisted::Waits
+        } else {
+            Enlisted::Expired
+        }
+    }
+
+    fn has_happened(&self, look: Look, events: u32) -> bool {
+        #[cfg(loom)]
+        if Break::DescNoLook.is_on() {
+            return false;
+        }
+        (0..2).any(|n| events & (1 << n) != 0 && self.counts[n].load(Relaxed) != look.counts[n])
+    }
+
+    /// Takes out a waiter that has stopped waiting. False: it was claimed.
+    pub fn leave(&self, node: &Node) -> bool {
+        self.lock.lock();
+        let was_in = self.queue.remove(node);
+        self.lock.unlock();
+        was_in
+    }
+
+    /// True if the waiter of a claimed node was woken because of a close, or was told so by [`Desc::enlist`].
+    pub fn is_gone(node: &Node) -> bool {
+        node.tag.get() == GONE
+    }
+
+    /// Under the lock: claims who waits for `events`.
+    fn claim(&self, events: u32, tag: u32, claimed: &mut Claimed) {
+        self.queue.claim_which(
+            |node| node.value.get() as u32 & events != 0,
+            |node| {
+                node.tag.set(tag);
+                claimed.push(node);
+            },
+        );
+    }
+
+    /// An event of the file `seq`. Who is to be woken.
+    pub fn happened(&self, seq: u32, events: u32, urgent: bool) -> Claimed {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        if self.seq.load(Relaxed) == seq {
+            for (direction, count) in self.counts.iter().enumerate() {
+                if events & (1 << direction) != 0 {
+                    count.store(count.load(Relaxed).wrapping_add(1), Release);
+                }
+            }
+            if urgent {
+                self.flags.store(self.flags.load(Relaxed) | URGENT, Relaxed);
+            }
+            self.claim(events, TRY, &mut claimed);
+        }
+        self.lock.unlock();
+        claimed
+    }
+
+    /// Sets the deadline of waits for `events`; who waits looks at it anew.
+    pub fn set_deadline(&self, events: u32, deadline: i64) -> Claimed {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        for (n, own) in self.deadlines.iter().enumerate() {
+            if events & (1 << n) != 0 {
+                own.store(i64::MAX - deadline.max(1), Release);
+            }
+        }
+        self.claim(events, TRY, &mut claimed);
+        self.each_guest(|guest| ring(guest.bell));
+        self.lock.unlock();
+        claimed
+    }
+
+    /// The number is about to stand for nothing, or was found to stand for another file: everybody is told, and nothing that
+    /// was known counts any more. The poller it was registered with, 0 if with none.
+    pub fn forget(&self) -> (u32, Claimed) {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        let poller = self.poller.load(Relaxed);
+        self.forget_locked(&mut claimed);
+        self.lock.unlock();
+        (poller, claimed)
+    }
+
+    fn forget_locked(&self, claimed: &mut Claimed) {
+        self.seq.store(self.seq.load(Relaxed).wrapping_add(1), Release);
+        self.poller.store(0, Relaxed);
+        self.flags.store(0, Relaxed);
+        self.reader.store(0, Relaxed);
+        for own in &self.deadlines {
+            own.store(0, Relaxed);
+        }
+        self.each_guest(|guest| {
+            guest.gone.set(true);
+            ring(guest.bell);
+        });
+        self.claim(READ | WRITE, GONE, claimed);
+    }
+
+    /// After the close: who came between `forget` and the close waits for nothing. `kernel` says whether the number, registered with
+    /// that poller as that file, still is.
+    pub fn forget_latecomers(&self, kernel: impl Fn(u32, u32) -> bool) -> Claimed {
+        let mut claimed = Claimed::none();
+        if self.queue.is_empty() && self.guests.load(Acquire).is_null() {
+            return claimed;
+        }
+        self.lock.lock();
+        if !self.queue.is_empty() && !kernel(self.poller.load(Relaxed), self.seq.load(Relaxed)) {
+            self.forget_locked(&mut claimed);
+        }
+        // They look for themselves.
+        self.each_guest(|guest| ring(guest.bell));
+        self.lock.unlock();
+        claimed
+    }
+
+    /// True if something is known of the descriptor, or somebody waits: `forget` has something to do. A hint for who has just
+    /// opened it.
+    #[inline(always)]
+    pub fn is_known(&self) -> bool {
+        self.poller.load(Relaxed) != 0 || self.deadlines.iter().any(|own| own.load(Relaxed) != 0)
+    }
+
+    fn each_guest(&self, each: impl Fn(&Guest)) {
+        let mut at = self.guests.load(Relaxed) as *const Guest;
+        // SAFETY: guests in the list stay until they have left it, with the lock held.
+        while let Some(guest) = unsafe { at.as_ref() } {
+            each(guest);
+            at = guest.next.get();
+        }
+    }
+
+    /// Lets a thread in that waits by itself. False: the descriptor was closed since the look.
+    pub fn come(&self, guest: &Guest, look: Look) -> bool {
+        self.lock.lock();
+        let same = self.seq.load(Relaxed) == look.seq;
+        if same {
+            guest.next.set(self.guests.load(Relaxed));
+            self.guests.store(guest as *const Guest as *mut Guest, Relaxed);
+        }
+        self.lock.unlock();
+        same
+    }
+
+    /// Lets it out again. True: the descriptor was closed meanwhile.
+    pub fn go(&self, guest: &Guest) -> bool {
+        self.lock.lock();
+        let first = self.guests.load(Relaxed) as *const Guest;
+        if std::ptr::eq(first, guest) {
+            self.guests.store(guest.next.get() as *mut Guest, Relaxed);
+        } else {
+            let mut at = first;
+            // SAFETY: as in `each_guest`.
+            while let Some(other) = unsafe { at.as_ref() } {
+                if std::ptr::eq(other.next.get(), guest) {
+                    other.next.set(guest.next.get());
+                }
+                at = other.next.get();
+            }
+        }
+        self.lock.unlock();
+        guest.gone.get()
+    }
+
+    /// Registers the descriptor with the poller of this number, or looks whether it still is, by `kernel` under the lock
+    /// (see [`Ask`]), after a try that came after `look`. What `kernel` made of it, and the look to wait with; None: closed since
+    /// that look. And who waited for a file that the number does not stand for any more.
+    pub fn register<E>(
+        &self,
+        poller: u32,
+        look: Look,
+        kernel: impl Fn(Ask, u32) -> Result<Told, E>,
+    ) -> (Option<Result<Look, E>>, Claimed) {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        if self.seq.load(Relaxed) != look.seq {
+            self.lock.unlock();
+            return (None, claimed);
+        }
+        let mut result = Ok(Told::Same);
+        let mut begins = self.poller.load(Relaxed) != poller;
+        if !begins {
+            result = kernel(Ask::Again, self.seq.load(Relaxed));
+            if matches!(result, Ok(Told::Another) | Err(_)) {
+                self.forget_locked(&mut claimed);
+                begins = result.is_ok();
+            }
+        }
+        if begins {
+            result = kernel(Ask::Begin, self.seq.load(Relaxed));
+            if let Ok(told) = &result {
+                self.poller.store(poller, Relaxed);
+                self.flags.store(if *told == Told::Tcp { SHORT_IS_EMPTY } else { 0 }, Relaxed);
+                self.reader.store(0, Relaxed);
+            }
+        }
+        // Of the same file: as it was before the try. Of another one: the registration tells what there is.
+        let look = if self.seq.load(Relaxed) == look.seq { look } else { self.look() };
+        self.lock.unlock();
+        (Some(result.map(|_| look)), claimed)
+    }
+
+    /// True once after somebody began to wait without having tried, if somebody still waits: the poller looks after it.
+    pub fn take_unsure(&self) -> bool {
+        if self.flags.load(Relaxed) & UNSURE == 0 {
+            return false;
+        }
+        self.lock.lock();
+        self.flags.store(self.flags.load(Relaxed) & !UNSURE, Relaxed);
+        let waits = !self.queue.is_empty();
+        self.lock.unlock();
+        waits
+    }
+
+    /// After its registration was found to be lost: who waits tries again.
+    pub fn shake(&self) -> Claimed {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        self.poller.store(0, Relaxed);
+        self.reader.store(0, Relaxed);
+        self.claim(READ | WRITE, TRY, &mut claimed);
+        self.lock.unlock();
+        claimed
+    }
+
+    /// Which poller it is registered with, and as which file.
+    pub fn registered(&self) -> (u32, u32) {
+        (self.poller.load(Relaxed), self.seq.load(Relaxed))
+    }
+}
+
+/// What the kernel is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Register it.
+    Begin,
+    /// Is it still registered? If it is ready, say so once more.
+    Again,
+}
+
+/// What the kernel said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Registered.
+    Same,
+    /// Registered; and it is a TCP socket.
+    Tcp,
+    /// It was not registered: the number stands for another file.
+    Another,
+}
+
+/// A guest that has no bell looks now and then by itself.
+fn ring(bell: i32) {
+    if bell >= 0 {
+        crate::sys::poll::ring(bell);
+    }
+}
