@@ -75,7 +75,7 @@ def commands(row: Row, peers: Iterable[Peer], results: Results, procs: list[int]
             continue
         try:
             peer.find()
-            made[peer.name] = peer.command(row.name)
+            made[peer.name] = peer.command(row.program or row.name)
         except Missing as why:
             for p in procs:
                 results.skipped[row.name, p, peer.name] = str(why)
@@ -102,8 +102,11 @@ def turn_of(plan: Plan, row: Row, procs: int, round_: int, programs: dict[str, l
         if (row.name, procs, name) in results.skipped:
             continue
         n = row.size_for(name, plan.sizes[row.name])
-        program = [*((sys.executable, str(HERE / row.watcher)) if row.watcher else ()), *programs[name]]
-        words = [*program, "--procs", str(procs), "--n", str(n), "--reps", str(row.reps)]
+        sizes = ["--procs", str(procs), "--n", str(n), "--reps", str(row.reps)]
+        if row.driver:
+            words = [sys.executable, str(HERE / row.driver), row.name, name, *sizes, "--", *programs[name]]
+        else:
+            words = [*((sys.executable, str(HERE / row.watcher)) if row.watcher else ()), *programs[name], *sizes]
         try:
             text = run(words, limit=plan.limit)
             results.samples += read_lines(text, row, name, procs, n, round_)

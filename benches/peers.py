@@ -9,15 +9,16 @@ import shutil
 from pathlib import Path
 
 import packages
-from places import BUILD, HERE, INCLUDE, LIBRARY, ROOT, SONAME
+from places import BUILD, HERE, INCLUDE, LIBRARY, NET, ROOT, SONAME
 from shell import Missing, run, stale
 
 CC = os.environ.get("CC", "cc")
 CXX = os.environ.get("CXX", "c++")
 C_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "blocking", "blocking_storm",
           "ping_pong", "skynet", "mpmc", "select", "mutex", "timers", "idle")
-GO_ROWS = (*C_ROWS, "undeclared_storm", "hog", "quiet")
-OUR_ROWS = (*GO_ROWS, "unannounced", "checkpoint", "entry")
+ECHO_ROWS = ("echo_50", "echo_1000", "echo_8000", "idle_connections")
+GO_ROWS = (*C_ROWS, "undeclared_storm", "hog", "quiet", *ECHO_ROWS, "httpd")
+OUR_ROWS = (*GO_ROWS, "unannounced", "checkpoint", "entry", "kvd")
 MAY_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "ping_pong", "skynet", "mutex", "timers", "idle")
 BOOST_ROWS = (*MAY_ROWS, "mpmc")
 PTHREAD_ROWS = ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm", "ping_pong", "mpmc", "mutex", "idle")
@@ -38,6 +39,13 @@ class Peer:
     def command(self, row: str) -> list[str]:
         """What runs the row, sizes not included."""
         raise NotImplementedError
+
+
+# The servers among the examples: what they are built of, and a script that tells what else the compiler needs.
+SERVERS: dict[str, tuple[str, Path | None]] = {
+    "httpd": ("httpd.c httpd/*.c", ROOT / "scripts" / "llhttp.sh"),
+    "kvd": ("kvd/*.c", None),
+}
 
 
 def compile_one(words: list[str], source: Path, program: Path, also: list[Path], after: list[str]) -> list[str]:
@@ -62,10 +70,26 @@ class GmpC(Peer):
         library.parent.mkdir(parents=True, exist_ok=True)
         library.unlink(missing_ok=True)
         library.symlink_to(LIBRARY)
-        frames = [HERE / "c" / "frame.h", HERE / "c" / "gmp_frame.h", INCLUDE / "gmprt.h"]
-        words = [CC, "-std=gnu11", "-O2", "-Wall", f"-I{INCLUDE}", f"-I{HERE / 'c'}"]
+        frames = [HERE / "c" / "frame.h", HERE / "c" / "gmp_frame.h", INCLUDE / "gmprt.h", NET / "net_frame.h"]
+        words = [CC, "-std=gnu11", "-O2", "-Wall", f"-I{INCLUDE}", f"-I{HERE / 'c'}", f"-I{NET}"]
         link = [str(library), f"-Wl,-rpath,{library.parent}"]
+        if row in SERVERS:
+            return self.server(row, words, link)
         return compile_one(words, HERE / "c" / f"{row}.c", BUILD / "gmp" / row, frames, link)
+
+
+    def server(self, row: str, words: list[str], link: list[str]) -> list[str]:
+        """One of the examples, as it is."""
+        patterns, script = SERVERS[row]
+        folder, program = ROOT / "examples" / "c", BUILD / "gmp" / row
+        sources = [file for pattern in patterns.split() for file in sorted(folder.glob(pattern))]
+        if not sources:
+            raise Missing(f"there is no examples/c/{row}")
+        also = run(["sh", str(script)]).split() if script else []
+        if stale(program, [*sources, *folder.glob(f"{row}/*.h"), INCLUDE / "gmprt.h"]):
+            program.parent.mkdir(parents=True, exist_ok=True)
+            run([*words, *map(str, sources), "-o", str(program), *also, *link])
+        return [str(program)]
 
 
 class Bare(GmpC):
@@ -91,6 +115,31 @@ class Pthread(Peer):
         words = [CC, "-std=gnu11", "-O2", "-Wall", f"-I{HERE / 'c'}"]
         frames = [HERE / "c" / "frame.h", folder / "pthread_frame.h"]
         return compile_one(words, folder / f"{row}.c", BUILD / "pthread" / row, frames, ["-pthread"])
+
+
+class Epoll(Peer):
+    """The yardstick of servers: one thread and epoll, by hand."""
+
+    def find(self) -> str:
+        return run([CC, "--version"]).splitlines()[0]
+
+    def command(self, row: str) -> list[str]:
+        words = [CC, "-std=gnu11", "-O2", "-Wall", f"-I{NET}"]
+        source = HERE / "peers" / "epoll" / f"{row}.c"
+        return compile_one(words, source, BUILD / "epoll" / row, [NET / "net_frame.h"], [])
+
+
+class Redis(Peer):
+    def find(self) -> str:
+        if not shutil.which("redis-benchmark"):
+            raise Missing("no redis-benchmark (Debian: redis-tools)")
+        try:
+            return run(["redis-server", "--version"]).split(" sha=")[0]
+        except Missing:
+            raise Missing("no redis-server (Debian: redis-server)") from None
+
+    def command(self, row: str) -> list[str]:
+        return ["redis-server"]
 
 
 class Boost(Peer):
@@ -182,10 +231,12 @@ PEERS: tuple[Peer, ...] = (
     GmpC("gmp", OUR_ROWS),
     Bare("bare", ("entry",)),
     Go("go", GO_ROWS),
-    Rust("tokio", C_ROWS),
+    Rust("tokio", (*C_ROWS, *ECHO_ROWS)),
     Rust("may", MAY_ROWS),
     Boost("boost", BOOST_ROWS),
     Pthread("pthread", PTHREAD_ROWS),
+    Epoll("epoll", ECHO_ROWS),
+    Redis("redis", ("kvd",)),
     Python("gmp", "gmp-py"),
     Python("greenlet", "greenlet"),
     Python("gevent", "gevent"),

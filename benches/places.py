@@ -6,6 +6,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUT = HERE / "out"
 BUILD = OUT / "build"
+NET = HERE / "net"
 VENV = HERE / ".venv"
 INCLUDE = ROOT / "include"
 LIBRARY = ROOT / "target" / "release" / "libgmp.so"

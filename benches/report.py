@@ -55,6 +55,8 @@ def table(row: Row, procs: int, metric: Metric, lines: list[Line]) -> list[str]:
     text = [f"{row.name}, P={procs}, {metric.name} ({metric.what})"]
     for line in lines:
         ratio = "" if line.ratio is None else f"ours/{line.peer} {line.ratio:.3g}"
+        if metric.rate:
+            ratio = f"{1e9 / line.median:>9,.0f} a second  {ratio}"
         text.append(
             f"  {line.peer:<9} n={line.n:<9,} median {number(line.median):>9} {line.unit:<2}  "
             f"min {number(line.least):>9}  spread {line.spread:>4.0%}  {ratio}".rstrip()

@@ -13,6 +13,7 @@ class Metric:
     name: str
     what: str
     scales: bool = False  # grows with the size: compared only between peers that ran the same size
+    rate: bool = False  # ns that each of many takes: shown as so many a second too
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Row:
     left_out: dict[str, str] = field(default_factory=dict)
     procs: tuple[int, ...] | None = None  # None: those the command line names
     watcher: str | None = None  # its programs run under this script, which adds a figure
+    driver: str | None = None  # its programs are servers: this script starts each, loads it and gives all figures
+    program: str | None = None  # of the peers; None: named as the row
 
     def size_for(self, peer: str, size: int) -> int:
         return min(size, self.sizes.get(peer, size))
@@ -42,6 +45,23 @@ PARKED = (
     Metric("create", "from the first spawn until all wait", scales=True),
     Metric("wake_all", "from the wake until all have ended", scales=True),
 )
+SERVED = "n connections, 64 bytes under way on each, server on one CPU and load on another"
+ECHO = (
+    Metric("message", "a message there and back", rate=True),
+    Metric("p50", "half of the messages are back"),
+    Metric("p99", "99 of 100 are back"),
+    Metric("p999", "999 of 1000 are back"),
+)
+KVD = tuple(
+    metric
+    for name in ("set", "get")
+    for metric in (
+        Metric(name, f"a {name.upper()}, one request under way on each connection", rate=True),
+        Metric(f"{name}_p99", "the same, 99 of 100 are answered"),
+        Metric(f"{name}_p16", f"a {name.upper()}, sixteen under way", rate=True),
+    )
+)
+NO_SERVER = "has no server here"
 
 ROWS = (
     Row("yield", "two tasks yield to each other", 1_000_000, 100_000, 3, (Metric("yield", "per yield"),),
@@ -109,6 +129,18 @@ ROWS = (
     Row("quiet", "n tasks are parked, and nothing happens", 100, 100, 1,
         (Metric("wakeups", "times a second that a thread woke"),), watcher="wakeups.py",
         left_out={"tokio": "not asked", "may": "not asked", "boost": "not asked", "pthread": "threads that sleep"}),
+    *(Row(f"echo_{n}", f"TCP echo: {SERVED}", n, n, 1, ECHO, procs=(1,), driver="serve_echo.py", program="echo")
+      for n in (50, 1000, 8000)),
+    Row("idle_connections", "n TCP connections that have had one message each, then nothing", 10_000, 1000, 1,
+        (Metric("resident", "bytes of the process, a connection"),
+         Metric("cpu", "CPU time a second of the process", scales=True)),
+        procs=(1,), driver="serve_idle.py", program="echo"),
+    Row("httpd", "HTTP/1.1 by wrk on n connections: a file of 1 KiB, a JSON answer", 50, 50, 1,
+        (Metric("file", "a request for the file", rate=True), Metric("file_p99", "99 of 100 of these are answered"),
+         Metric("json", "a request for JSON", rate=True), Metric("json_p99", "99 of 100 of these are answered")),
+        left_out={"tokio": NO_SERVER}, procs=(1,), driver="serve_httpd.py"),
+    Row("kvd", "a cache of Redis's protocol by redis-benchmark on n connections, values of 64 bytes", 50, 50, 1, KVD,
+        left_out={"go": NO_SERVER, "tokio": NO_SERVER}, procs=(1,), driver="serve_kvd.py"),
     Row("py_yield", "two Python tasks yield to each other", 200_000, 20_000, 3, (Metric("yield", "per yield"),),
         sizes={"threads": 5_000}, procs=(1,)),
     Row("py_spawn_join", "spawn one Python task, join it, n times", 50_000, 5_000, 3, (Metric("task", "per task"),),
@@ -140,14 +172,17 @@ REMARKS = {
     ("timers", "tokio"): "whole milliseconds, rounded up",
     ("timers", "may"): MAPPINGS,
     ("idle", "pthread"): "a thread per task, which sleeps in the kernel",
+    **{(row, "epoll"): "one thread, no tasks: recv and send by hand" for row in ("echo_50", "echo_1000", "echo_8000")},
+    ("idle_connections", "tokio"): STACKLESS,
+    ("idle_connections", "epoll"): "no task, no state: the floor",
     ("py_yield", "greenlet"): "names its successor: no scheduler",
     ("py_yield", "threads"): "gives the GIL up; the other thread need not have run",
 }
 
 
 def like_for_like(row: str, metric: str, peer: str) -> bool:
-    """May the peer be called best? Not by the memory of tasks that have no stack."""
-    return metric != "resident" or REMARKS.get((row, peer)) != STACKLESS
+    """May the peer be called best? Not by the memory of tasks that have no stack, nor without tasks at all."""
+    return metric != "resident" or (REMARKS.get((row, peer)) != STACKLESS and peer != "epoll")
 
 
 def row_named(name: str) -> Row:

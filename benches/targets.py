@@ -18,7 +18,7 @@ class Target:
 
     def __str__(self) -> str:
         of = "value" if self.against is None else f"ours{'-' if self.more else '/'}{self.against}"
-        return f"{of} <= {self.limit:g}"
+        return f"{of} <= {self.limit:.4g}"
 
 
 TARGETS = (
@@ -59,6 +59,14 @@ TARGETS = (
     Target("timers", "cpu", 0.35, "go"),
     Target("idle", "between", 100.0),
     Target("idle", "between", 100.0, procs=2),
+    *(Target(row, metric, limit, peer)
+      for row in ("echo_50", "echo_1000", "echo_8000")
+      for metric, limit, peer in (("message", 1 / 1.3, "go"), ("message", 1 / 0.9, "epoll"), ("p99", 1.0, "go"))),
+    Target("idle_connections", "resident", 6144.0),
+    Target("idle_connections", "cpu", 0.0),
+    Target("httpd", "file", 1 / 1.3, "go"),
+    Target("httpd", "json", 1 / 1.3, "go"),
+    *(Target("kvd", metric, 1 / 0.8, "redis") for metric in ("set", "get", "set_p16", "get_p16")),
     Target("py_yield", "yield", 0.35, "greenlet"),
     Target("py_spawn_join", "task", 0.15, "greenlet"),
     Target("py_parked", "resident", 5400.0),

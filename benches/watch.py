@@ -49,4 +49,5 @@ def main() -> None:
     print(*words[:3], "between", f"{used * 1e6 / (PERIODS * PERIOD / 2):.3f}", "us/s")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,8 @@ var rows = map[string]func(){
 	"timers":           timers,
 	"idle":             idle,
 	"quiet":            quiet,
+	"echo":             echo,
+	"httpd":            httpd,
 }
 
 // size gives the work of a repetition; -1 is the warm-up, a tenth of it.

@@ -8,6 +8,7 @@ mod blocking;
 mod channels;
 mod choice;
 mod mutex;
+mod net;
 mod parked;
 mod spawn;
 mod timers;
@@ -19,6 +20,9 @@ fn main() {
     builder.worker_threads(args.procs);
     if row == "timers" || row == "idle" {
         builder.enable_time();
+    }
+    if row == "echo" {
+        builder.enable_io();
     }
     let runtime = builder.build().unwrap_or_else(|e| frame::die(&e.to_string()));
     let ended = runtime.block_on(async move {
@@ -37,6 +41,7 @@ fn main() {
             "mutex" => tokio::spawn(mutex::measure(args)).await,
             "timers" => tokio::spawn(timers::measure(args)).await,
             "idle" => tokio::spawn(timers::idle(args)).await,
+            "echo" => tokio::spawn(net::echo()).await,
             _ => frame::die("no such row"),
         }
     });
