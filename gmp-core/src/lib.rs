@@ -31,13 +31,13 @@
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
 //! The names in this root are the ones for Rust programs: tasks, [`channel`]s and [`Select`], [`Mutex`] and the other locks,
-//! [`Timer`]s, [`Context`]s, [`group()`]s. What lies below in the modules is what they and the C ABI are made of.
+//! [`Timer`]s, [`Context`]s, [`group()`]s, and [`net`]'s sockets. What lies below in the modules is what they and the C ABI are made of.
 
 #![cfg_attr(not(loom), deny(unsafe_code))]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]
 
 #[cfg(not(loom))]
-#[allow(unsafe_code, reason = "carries closures through foreign entries")]
+#[allow(unsafe_code, reason = "carries closures through foreign entries; owns descriptors")]
 pub mod api;
 #[allow(unsafe_code, reason = "a fallible box; hand-written fences")]
 pub mod base;
@@ -133,6 +133,8 @@ pub use base::error::{Error, Result};
 // By its file: `api` has a module of the function's name too.
 #[cfg(not(loom))]
 pub use api::group::{group, Group};
+#[cfg(not(loom))]
+pub use api::net;
 #[cfg(not(loom))]
 pub use api::{
     call_after, channel, shield, spawn_in, within, After, Call, Condvar, Context, Mutex, MutexGuard, Once, OnceCell,

@@ -1,7 +1,7 @@
 //! The library's face for Rust: closures instead of functions with an argument, owners instead of handles that must be given
 //! back. The crate's root has all these names.
 //!
-//! Owns: the closures of timers, contexts and groups. What is said about tasks is in `task_api.rs`; channels are in
+//! Owns: the closures of timers, contexts and groups; descriptors (`net`). What is said about tasks is in `task_api.rs`; channels are in
 //! `chan/typed.rs`, locks in `sync/safe`.
 //!
 //! Called by: any task or thread, where nothing else is said. The first call that needs the runtime starts it.
@@ -10,6 +10,7 @@ pub mod cancel;
 pub mod context;
 pub mod group;
 mod job;
+pub mod net;
 pub mod timer;
 
 pub use self::cancel::shield;
