@@ -85,6 +85,31 @@ SCENARIO(listener_that_never_answers_ends_at_the_deadline) {
     CHECK_IDLE();
 }
 
+static void *dial_silent(void *unused) {
+    (void)unused;
+    return (void *)(intptr_t)gmp_dial("tcp", silent.at, GMP_FOREVER);
+}
+SCENARIO(cancel_ends_a_dial_that_waits) {
+    int fd = bound(SOCK_STREAM, "127.0.0.1", 0);
+    long before;
+    gmp_task_t *task;
+    void *result;
+    deafen(fd);
+    silent = with_port("127.0.0.1", port_of(fd));
+    CHECK_OK(gmp_start(NULL));
+    before = check_descriptors();
+    for (int round = 0; round < 20; round++) {
+        CHECK_OK(gmp_spawn(dial_silent, NULL, NULL, &task));
+        /* Early ones find it before its wait, late ones in it. */
+        if (round % 2) UNTIL(check_descriptors() > before, sched_yield());
+        CHECK_OK(gmp_task_cancel(task));
+        CHECK_OK(gmp_join(task, SOON(), &result));
+        CHECK_CODE((int)(intptr_t)result, GMP_ECANCELED);
+    }
+    /* A poller may have come with the first wait. */
+    CHECK(check_descriptors() <= before + 4);
+}
+
 static void succeeds_at_once(void *arg) {
     int fd = gmp_dial("unix", (const char *)arg, GMP_NOWAIT);
     CHECK_FD(fd);

@@ -102,9 +102,11 @@ pub fn channel(number: i32) -> Result<Channel> {
             list.has_thread = true;
         }
         if !list.wants(number) {
-            // Without it the thread finds nothing to do, and ends.
-            signal::catch(number).inspect_err(|_| signal::ring())?;
+            // Of before: nobody's.
+            let _stale = signal::take(number);
         }
+        // Without it the thread finds nothing to do, and ends.
+        signal::catch(number).inspect_err(|_| signal::ring())?;
         list.entries.push(Entry { signal: number, chan: chan.as_ptr() });
     }
     signal::ring();

@@ -30,9 +30,11 @@ struct Slot {
     /// Came so often since it was last taken.
     count: AtomicU32,
     previous: AtomicPtr<sigaction>,
+    /// N5: what was there before the first, where ours was put on top of one that may know of it.
+    oldest: AtomicPtr<sigaction>,
     /// Ours was put in its place and not taken away by us.
     placed: AtomicBool,
-    /// N5. 0: it cannot come round; -1: it can; else the thread that hands on.
+    /// N5. 0: it never could come round; -1: it can; else the thread that hands on.
     round: AtomicI32,
 }
 
@@ -40,6 +42,7 @@ struct Slot {
 const EMPTY: Slot = Slot {
     count: AtomicU32::new(0),
     previous: AtomicPtr::new(null_mut()),
+    oldest: AtomicPtr::new(null_mut()),
     placed: AtomicBool::new(false),
     round: AtomicI32::new(0),
 };
@@ -61,17 +64,20 @@ pub fn is_catchable(signal: i32) -> bool {
         && !FAULTS.contains(&signal)
 }
 
-/// Has the signal counted from now on.
+/// Has the signal counted from now on. Puts our handler on top again where another has come over it.
 pub fn catch(signal: i32) -> Result<(), Errno> {
     let slot = &SLOTS[signal as usize];
     errno::keep(|| {
         let there = current(signal)?;
-        slot.count.store(0, Relaxed);
         if is_ours(&there) {
             return Ok(());
         }
-        remember(slot, &there)?;
         let has_handler = there.sa_sigaction != libc::SIG_DFL && there.sa_sigaction != libc::SIG_IGN;
+        let may_know = has_handler && slot.placed.load(Relaxed);
+        if may_know && slot.oldest.load(Relaxed).is_null() {
+            slot.oldest.store(slot.previous.load(Relaxed), Release);
+        }
+        remember(slot, &there)?;
         let mut ours = there;
         ours.sa_sigaction = handler as *const () as usize;
         let kept = libc::SA_RESTART | libc::SA_ONSTACK | libc::SA_NODEFER;
@@ -81,7 +87,9 @@ pub fn catch(signal: i32) -> Result<(), Errno> {
         let forgets = signal == libc::SIGCHLD && there.sa_sigaction == libc::SIG_IGN;
         ours.sa_flags =
             libc::SA_SIGINFO | flags | there.sa_flags & children | if forgets { libc::SA_NOCLDWAIT } else { 0 };
-        slot.round.store(if has_handler && slot.placed.load(Relaxed) { -1 } else { 0 }, Relaxed);
+        if may_know {
+            slot.round.store(-1, Relaxed);
+        }
         exchange(signal, &ours)?;
         slot.placed.store(true, Relaxed);
         Ok(())
@@ -209,10 +217,12 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         let before = *errno;
         if super::process::id() != PROCESS.load(Acquire) {
             in_a_child(slot, signal, info, context);
-        } else if !came_round(slot) {
+        } else if came_round(slot) {
+            hand_on(&slot.oldest, signal, info, context);
+        } else {
             slot.count.fetch_add(1, Release);
             ring();
-            hand_on(slot, signal, info, context);
+            hand_on(&slot.previous, signal, info, context);
             if slot.round.load(Relaxed) > 0 {
                 slot.round.store(-1, Relaxed);
             }
@@ -250,23 +260,23 @@ unsafe fn in_a_child(slot: &Slot, signal: c_int, info: *mut siginfo_t, context: 
         }
     }
     // SAFETY: the caller's promise.
-    unsafe { hand_on(slot, signal, info, context) };
+    unsafe { hand_on(&slot.previous, signal, info, context) };
 }
 
 /// Calls what was there before.
 ///
 /// # Safety
 /// The arguments are those of a signal handler.
-unsafe fn hand_on(slot: &Slot, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let kept = slot.previous.load(Acquire);
-    // SAFETY: set before the handler was in its place; records are never freed.
-    let previous = unsafe { &*kept };
+unsafe fn hand_on(to: &AtomicPtr<sigaction>, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let kept = to.load(Acquire);
+    // SAFETY: records are never freed.
+    let Some(previous) = (unsafe { kept.as_ref() }) else { return };
     let address = previous.sa_sigaction;
     if address == libc::SIG_DFL || address == libc::SIG_IGN {
         return;
     }
     if previous.sa_flags & libc::SA_RESETHAND != 0
-        && slot.previous.compare_exchange(kept, default_action(), AcqRel, Acquire).is_err()
+        && to.compare_exchange(kept, default_action(), AcqRel, Acquire).is_err()
     {
         return;
     }
