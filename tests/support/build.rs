@@ -116,7 +116,11 @@ fn is_fresh(program: &Path, sources: &[PathBuf]) -> bool {
         "include/gmprt.h",
     ]
     .map(|path| root().join(path));
-    sources.iter().chain(&headers).all(|path| modified(path).unwrap_or_else(SystemTime::now) < built)
+    // An example of several files has its headers beside them.
+    let beside =
+        sources.iter().filter_map(|source| source.parent()).filter(|dir| dir.starts_with(root().join("examples")));
+    let beside: Vec<PathBuf> = beside.flat_map(|dir| crate::files_below(dir, "h")).collect();
+    sources.iter().chain(&headers).chain(&beside).all(|path| modified(path).unwrap_or_else(SystemTime::now) < built)
 }
 
 /// The right to build one program, held across processes by a file lock.

@@ -7,10 +7,12 @@
 mod build;
 mod child;
 mod scenario;
+mod server;
 
 pub use build::{build, compile_only, library, Language};
 pub use child::{run, Ended};
 pub use scenario::{in_directory, Scenario, Variant};
+pub use server::{leashed, read_to_end, until, Server};
 
 use std::path::{Path, PathBuf};
 
