@@ -1,7 +1,13 @@
 //! The C examples and the guide's programs do what their pages say: built as a user builds them, and run.
 
+#[path = "echo.rs"]
+mod echo;
 #[path = "guide.rs"]
 mod guide;
+#[path = "kvd.rs"]
+mod kvd;
+#[path = "tls.rs"]
+mod tls;
 
 use gmp_tests::{build, root, run};
 use std::path::PathBuf;
@@ -108,16 +114,16 @@ fn pipeline_counts_and_gives_up_as_a_whole() {
     std::fs::remove_dir_all(&top).expect("it is ours");
 }
 
-/// Where libcrypto is, as pkg-config says it.
-fn libcrypto() -> Option<Vec<String>> {
-    let found = Command::new("pkg-config").args(["--cflags", "--libs", "libcrypto"]).output().ok()?;
+/// Where a library is, as pkg-config says it.
+fn library(name: &str) -> Option<Vec<String>> {
+    let found = Command::new("pkg-config").args(["--cflags", "--libs", name]).output().ok()?;
     let text = String::from_utf8_lossy(&found.stdout).into_owned();
     found.status.success().then(|| text.split_whitespace().map(str::to_string).collect())
 }
 
 #[test]
 fn gsum_prints_what_sha256sum_prints() {
-    let Some(flags) = libcrypto() else {
+    let Some(flags) = library("libcrypto") else {
         println!("skipped: OpenSSL's libcrypto is not installed (Debian: libssl-dev pkg-config)");
         return;
     };
