@@ -13,6 +13,8 @@ use libc::{c_char, c_int, off_t, POLLIN, POLLOUT};
 
 /// What is copied at a time to a socket that blocks.
 const CHUNK: usize = 64 << 10;
+/// What a socket that is ready takes without blocking: it is so only while a good part of its buffer is free.
+const SURE: usize = 4096;
 /// What the kernel moves at a time.
 const MOST: usize = 1 << 30;
 
@@ -137,7 +139,10 @@ pub unsafe fn splice(input: c_int, at: *mut i64, out: c_int, to: *mut i64, n: us
         return Err(Error::Invalid);
     }
     let (from, into) = (Watched::new(input), Watched::new(out));
-    let (waits_in, waits_out) = (fd::kind(input)? != Kind::File, fd::kind(out)? != Kind::File);
+    let (waits_in, kind) = (fd::kind(input)? != Kind::File, fd::kind(out)?);
+    let waits_out = kind != Kind::File;
+    let blocks = matches!(kind, Kind::Stream | Kind::Socket) && !fd::is_nonblocking(out)?;
+    let n = if blocks { n.min(SURE) } else { n };
     loop {
         if waits_in {
             until(&from, POLLIN, deadline, || is_ready(input, POLLIN))?;

@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::processor::Processor;
 use crate::source::timer::NEVER;
-use crate::sys::{clock, cpu, thread};
+use crate::sys::{clock, cpu, observe, thread};
 use std::ffi::c_void;
 
 const FAST: i64 = 20_000;
@@ -52,11 +52,15 @@ struct Watch<'a> {
     seen: Vec<Seen>,
     housekeeping: i64,
     follow: bool,
+    /// A tracer is attached: each look costs more than all that is looked at, so they come every [`SLOW`].
+    traced: bool,
     burners: Burners,
     /// House-keeping rounds since all went idle.
     idle_rounds: u32,
     /// A timer is due of a processor that nobody has and no machine can be had for: others must run it (`find.rs`).
     orphans: bool,
+    /// Somebody waits for a descriptor, and nobody asks (`poll.rs`).
+    unasked: bool,
 }
 
 /// What a round found.
@@ -80,7 +84,19 @@ pub extern "C" fn monitor_thread(arg: *mut c_void) -> *mut c_void {
     let follow = s.settings.follow_procs;
     thread::sleep_sharply();
     let (housekeeping, burners) = (clock::now() + HOUSEKEEPING, Burners::default());
-    Watch { s, seen: Vec::new(), housekeeping, follow, burners, idle_rounds: 0, orphans: false }.run();
+    let traced = observe::is_traced();
+    Watch {
+        s,
+        seen: Vec::new(),
+        housekeeping,
+        follow,
+        traced,
+        burners,
+        idle_rounds: 0,
+        orphans: false,
+        unasked: false,
+    }
+    .run();
     std::ptr::null_mut()
 }
 
@@ -107,6 +123,9 @@ impl Watch<'_> {
             if found.moving {
                 delay = delay.min(if s.idle.has_idle() { HUNGRY } else { ATTENTIVE });
             }
+            if self.traced {
+                delay = SLOW;
+            }
             if self.wait(delay, &found) {
                 (delay, quiet) = (FAST, 0);
             }
@@ -117,8 +136,9 @@ impl Watch<'_> {
     fn wait(&mut self, delay: i64, found: &Found) -> bool {
         let s = self.s;
         let now = clock::now();
-        let mut until = (now + delay).min(found.again.max(now + FAST));
-        let long = until > now + ATTENTIVE || !found.running;
+        let fast = if self.traced { SLOW } else { FAST };
+        let mut until = (now + delay).min(found.again.max(now + fast));
+        let long = !found.running || until > now + ATTENTIVE && !self.traced;
         if long {
             // Refused: look again soon.
             let sure = s.monitor.begin_long(&s.idle);
@@ -138,7 +158,7 @@ impl Watch<'_> {
         if found.running && earliest > now {
             until = until.min(earliest.max(now + FAST));
         }
-        until = until.min(found.asks.max(now + FAST));
+        until = until.min(found.asks.max(now + fast));
         let woken = s.monitor.sleep(until);
         if long {
             s.monitor.end_long(&s.idle);
@@ -189,6 +209,7 @@ impl Watch<'_> {
             || !self.s.global.is_empty()
             || p.timers.earliest() <= now
             || self.orphans
+            || self.unasked
     }
 
     /// Work or running machines, although the last round saw none.
@@ -207,6 +228,7 @@ impl Watch<'_> {
         s.join_ended();
         let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0, asks: NEVER };
         self.orphans = self.has_orphans(now);
+        self.unasked = s.is_unasked(now);
         // Once: processors may be added meanwhile.
         let made = s.procs_made();
         // A slice that was never seen begins now: it is not over at once.
@@ -297,6 +319,7 @@ impl Watch<'_> {
         let s = self.s;
         self.housekeeping = now + HOUSEKEEPING;
         s.depot.trim(TRIM);
+        self.traced = observe::is_traced();
         if thread::cxx_probe() {
             for m in s.lock.lock().machines.iter() {
                 m.owner.request(CXX);

@@ -1,18 +1,21 @@
 //! Who asks the kernel about descriptors, and when.
 //!
 //! Owns: the choice. In turn: a machine that searches asks without waiting; one that finds nothing sleeps in the poller while anybody
-//! waits for a descriptor, one at a time ([`Poller::is_attended`]); while all are busy, a processor asks every [`BUSY`] between two
-//! slices; and if none of them comes by, the monitor asks, and sees that a machine does ([`Shared::see_to_poller`]).
+//! waits for a descriptor and its processor is idle, one at a time ([`Poller::is_attended`]); while all processors are busy, each asks
+//! every [`BUSY`] between two slices; and if their machines stay away, the monitor asks ([`Shared::see_to_poller`]), and takes a
+//! processor from one of them, so that a machine can sleep in the poller again.
 //!
 //! Always true:
 //!  - E1. While a task waits for a descriptor, a machine sleeps in the poller, or is awake and will ask before it sleeps, or the monitor
 //!        asks at least every [`STALE`]. For: the waiter is counted by a machine, before that looks for work.
 //!  - E2. A machine that sleeps in the poller stands in the list of sleeping machines like any other: whoever wakes it rings the bell
-//!        (`base/note.rs`). It has no processor; with what it brings it takes an idle one, or leaves it to the others.
+//!        (`base/note.rs`). It has no processor; with what it brings it takes an idle one. If there is none any more it leaves that to
+//!        the others and sleeps elsewhere: who has a processor asks by itself, and one machine woken for each event would take the
+//!        batches apart (with one processor that doubled the system calls of a busy server).
 //!
 //! Called by: `find.rs`, `pool.rs`, `monitor.rs`, and tasks about to wait. Blocks: a machine that has nothing to do.
 
-use super::{ready, Inside, Shared};
+use super::{ready, Inside, Locked, Shared};
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::source::timer::NEVER;
@@ -63,9 +66,9 @@ fn make_ready(i: Inside, mut woken: Claimed) {
 }
 
 impl Shared {
-    /// Under the lock, by a machine that is about to sleep: true if it shall do so in the poller.
-    pub fn may_poll(&self) -> bool {
-        if self.poller.waiters() == 0 || self.poller.is_attended() {
+    /// By a machine that is about to sleep: true if it shall do so in the poller.
+    pub fn may_poll(&self, locked: &Locked) -> bool {
+        if self.poller.waiters() == 0 || self.poller.is_attended() || locked.idle_procs.is_empty() {
             return false;
         }
         self.poller.attend(true);
@@ -117,29 +120,36 @@ impl Shared {
         }
     }
 
-    /// By the monitor: if nobody has asked for too long, it asks, and wakes or makes a machine that shall sleep in the poller. When it is
-    /// to be looked at again; NEVER: nobody waits, or a machine sees to it.
+    /// True if nobody has asked for too long: the monitor treats it as work that waits behind every machine which stays away.
+    pub fn is_unasked(&self, now: i64) -> bool {
+        self.poller.waiters() != 0 && !self.poller.is_attended() && now - self.poller.looked() > STALE
+    }
+
+    /// By the monitor: if nobody has asked for too long, it asks; and if a processor is idle, it wakes or makes a machine that shall sleep
+    /// in the poller. When to come again; NEVER: nobody waits, or a machine sees to it.
     pub fn see_to_poller(&self, now: i64) -> i64 {
         if self.poller.waiters() == 0 || self.poller.is_attended() {
             return NEVER;
         }
-        let stale = if self.idle.has_idle() { STALE_IDLE } else { STALE };
-        let due = self.poller.looked() + stale;
+        let is_idle = self.idle.has_idle();
+        let due = self.poller.looked() + if is_idle { STALE_IDLE } else { STALE };
         if now < due {
             return due;
         }
         let woken = self.poller.look();
         // SAFETY: claimed by the poller for us.
         unsafe { ready::finish_all(None, woken) };
-        let locked = self.lock.lock();
-        if let Some(&m) = locked.idle_machines.last() {
-            drop(locked);
-            // SAFETY: machines are not freed while the runtime lives. Woken for nothing, it goes to sleep in the poller.
-            unsafe { (*m).note.wake() };
-        } else if !locked.starved {
-            // Refused: tried again.
-            let _made = self.make_machine(locked, None, false);
+        if is_idle {
+            let locked = self.lock.lock();
+            if let Some(&m) = locked.idle_machines.last() {
+                drop(locked);
+                // SAFETY: machines are not freed while the runtime lives. Woken for nothing, it goes to sleep in the poller.
+                unsafe { (*m).note.wake() };
+            } else if !locked.starved {
+                // Refused: tried again.
+                let _made = self.make_machine(locked, None, false);
+            }
         }
-        now + stale
+        now + STALE
     }
 }

@@ -323,7 +323,7 @@ impl Shared {
             locked.idle_machines.push(m);
             let (deadline, wake) = self.watch(&mut locked, m);
             let deadline = deadline.min(self.surplus_deadline(&locked, m, surplus_at));
-            let polls = self.may_poll();
+            let polls = self.may_poll(&locked);
             drop(locked);
             if let Some(watcher) = wake {
                 watcher.note.wake();

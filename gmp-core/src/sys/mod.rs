@@ -19,7 +19,7 @@
 //! | [`thread::spawn`], `join`, `try_join`, [`thread::Mask`] | threads with a name, a stack size, a signal mask and if wanted an alternate stack for signals | each thread is joined once |
 //! | [`thread::current_tid`], [`thread::errno_location`], [`thread::times_slept`] | of the calling thread | |
 //! | [`thread::sleep_sharply`] | short sleeps of the calling thread end when they shall | |
-//! | [`observe::look`] | does a thread of this process run or sleep, in which system call | |
+//! | [`observe::look`], `is_traced` | does a thread of this process run or sleep, in which system call; is a debugger or tracer attached | |
 //! | [`thread::cxx_probe`], [`thread::cxx_globals`] | find C++ exception state, if the process has any | |
 //! | [`process::id`], [`process::at_fork`], [`process::exit`], `abort` | this process; handlers of its forks; its ends | |
 //! | [`mem`] | reserve and release address space; guards; give pages back; fault pages in | ranges are whole pages of the caller's own mappings |

@@ -304,6 +304,11 @@ pub mod observe {
     pub fn look(_: i32) -> Doing {
         Doing::Unknown
     }
+
+    /// Nothing can be said.
+    pub fn is_traced() -> bool {
+        false
+    }
 }
 
 pub mod symbol {

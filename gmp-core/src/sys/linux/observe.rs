@@ -8,7 +8,7 @@
 //!
 //! Sources: proc(5) `/proc/PID/task/TID/syscall`, `stat`; `pthread_getcpuclockid` in glibc for the number of a clock.
 
-use super::errno;
+use super::{errno, file};
 use crate::primitive::{AtomicU8, Ordering::Relaxed};
 use std::fmt::Write;
 
@@ -43,7 +43,24 @@ pub fn look(tid: i32) -> Doing {
         SOURCE.store(first, Relaxed);
     }
     let sources = &[by_call, by_state, by_clock][first as usize..];
-    errno::keep(|| sources.iter().find_map(|source| source(tid)).unwrap_or(Doing::Unknown))
+    errno::keep(|| match sources.iter().find_map(|source| source(tid)) {
+        // Or stopped by a tracer on its way into a call or out of it.
+        Some(Doing::Sleeps(Some(_))) if by_state(tid) == Some(Doing::Runs) => Doing::Runs,
+        other => other.unwrap_or(Doing::Unknown),
+    })
+}
+
+/// True while a debugger or tracer (gdb, strace) is attached to this process: every system call stops then, and takes long.
+pub fn is_traced() -> bool {
+    let mut traced = false;
+    errno::keep(|| {
+        file::for_each_line::<256>("/proc/self/status".as_ref(), |line| {
+            if let Some(pid) = line.strip_prefix(b"TracerPid:") {
+                traced = pid.trim_ascii() != b"0";
+            }
+        })
+    });
+    traced
 }
 
 /// `running`, or the number of the call and its arguments; −1: asleep outside a call.
@@ -64,7 +81,8 @@ fn by_state(tid: i32) -> Option<Doing> {
     let text = read(tid, "stat", &mut buffer)?;
     let end = text.iter().rposition(|&byte| byte == b')')?;
     match text.get(end + 2)? {
-        b'R' => Some(Doing::Runs),
+        // Stopped by a tracer: it runs as far as that lets it.
+        b'R' | b't' | b'T' => Some(Doing::Runs),
         b'S' | b'D' | b'I' => Some(Doing::Sleeps(None)),
         _ => None,
     }
