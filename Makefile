@@ -22,7 +22,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python asan tsan valgrind fuzz chaos bench check fmt clean install need
+	test-examples test-python asan tsan valgrind fuzz fuzz-httpd chaos bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -65,6 +65,10 @@ $(EXAMPLES)/gsum: examples/c/gsum.c lib
 	@scripts/need.sh pkg-config openssl
 	@mkdir -p $(@D)
 	$(CC) $(EXAMPLE_FLAGS) $< -o $@ -lgmp $$(pkg-config --cflags --libs libcrypto)
+
+$(EXAMPLES)/httpd: examples/c/httpd.c $(wildcard examples/c/httpd/*) lib
+	@mkdir -p $(@D)
+	flags=$$(scripts/llhttp.sh) && $(CC) $(EXAMPLE_FLAGS) $(filter %.c,$^) -o $@ -lgmp $$flags
 
 $(EXAMPLES)/%: examples/c/%.c lib
 	@mkdir -p $(@D)
@@ -119,6 +123,9 @@ fuzz: need ## programs of a fuzzer's making on the library and on a model, for F
 	mkdir -p fuzz/corpus/differential
 	cargo fuzz run --sanitizer none differential fuzz/corpus/differential fuzz/seeds -- \
 		-max_total_time=$(FUZZ_SECONDS) -max_len=$(FUZZ_LEN) -timeout=120
+
+fuzz-httpd: ## the glue between httpd and its parser, with gcc's sanitizers and coverage, for FUZZ_SECONDS=60
+	scripts/fuzz-c.sh httpd run $(FUZZ_SECONDS)
 
 chaos: need ## the stress programs with threads held up at random, CHAOS_SEEDS=3 times, after they have seen planted bugs
 	CARGO_TARGET_DIR=target/chaos cargo build --release -p gmp-capi --features chaos
