@@ -4,6 +4,8 @@
 mod echo;
 #[path = "guide.rs"]
 mod guide;
+#[path = "httpd.rs"]
+mod httpd;
 #[path = "kvd.rs"]
 mod kvd;
 #[path = "tls.rs"]

@@ -64,6 +64,11 @@ impl Server {
         let ended = until(|| self.child.try_wait().expect("it is our child"));
         ended.expect("the server ends after SIGTERM")
     }
+
+    /// Waits for its end, which something else has brought about.
+    pub fn wait(mut self) -> ExitStatus {
+        until(|| self.child.try_wait().expect("it is our child")).expect("the server ends")
+    }
 }
 
 impl Drop for Server {
