@@ -6,7 +6,7 @@
 use std::ffi::{c_int, CStr};
 
 /// Number (positive), name and text.
-pub const ERRNOS: [(c_int, &CStr, &CStr); 61] = [
+pub const ERRNOS: [(c_int, &CStr, &CStr); 62] = [
     (libc::E2BIG, c"E2BIG", c"argument list too long"),
     (libc::EACCES, c"EACCES", c"permission denied"),
     (libc::EADDRINUSE, c"EADDRINUSE", c"address already in use"),
@@ -60,6 +60,7 @@ pub const ERRNOS: [(c_int, &CStr, &CStr); 61] = [
     (libc::EPROTONOSUPPORT, c"EPROTONOSUPPORT", c"protocol not supported"),
     (libc::EPROTOTYPE, c"EPROTOTYPE", c"protocol wrong type for socket"),
     (libc::ERANGE, c"ERANGE", c"numerical result out of range"),
+    (libc::EREMOTEIO, c"EREMOTEIO", c"remote input/output error"),
     (libc::EROFS, c"EROFS", c"read-only file system"),
     (libc::ESHUTDOWN, c"ESHUTDOWN", c"cannot send after transport endpoint shutdown"),
     (libc::ESPIPE, c"ESPIPE", c"illegal seek"),

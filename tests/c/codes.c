@@ -84,6 +84,11 @@ static void null_everywhere(void *arg) {
     CHECK_CODE(gmp_spawn_opts_init(NULL, sizeof(gmp_spawn_opts_t)), GMP_EINVAL);
     CHECK_CODE(gmp_stats(NULL, sizeof(gmp_stats_t)), GMP_EINVAL);
     CHECK_CODE(gmp_wg_wait(NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_dial(NULL, "127.0.0.1:1", GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_dial("tcp", NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_listen(NULL, "127.0.0.1:0"), GMP_EINVAL);
+    CHECK_CODE(gmp_listen("tcp", NULL), GMP_EINVAL);
+    CHECK_CODE(gmp_signal_chan(10, NULL), GMP_EINVAL);
     CHECK_OK(gmp_spawn(nothing, NULL, NULL, NULL));
     CHECK_OK(gmp_spawn(nothing, NULL, NULL, &task));
     CHECK_OK(gmp_join(task, GMP_FOREVER, NULL));

@@ -17,6 +17,7 @@ const STACK: usize = 1 << 20;
 const RETRIES: u32 = 3;
 
 /// Starts a thread for `entry`.
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "handed on to `entry`, which says what it is")]
 pub fn start(entry: Entry, arg: *mut c_void) -> Result<(), Errno> {
     // SAFETY: sets and attributes are written before they are read, and the attributes are destroyed once.
     errno::keep(|| unsafe {
