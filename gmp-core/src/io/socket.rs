@@ -18,7 +18,8 @@ pub unsafe fn accept(fd: c_int, addr: *mut sockaddr, len: *mut socklen_t, deadli
     if !addr.is_null() && len.is_null() {
         return Err(Error::Invalid);
     }
-    let blocks = !fd::is_nonblocking(fd)?;
+    // One that blocks is asked first, unless that would be a wait for what never comes.
+    let blocks = !fd::is_nonblocking(fd)? && fd::option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0;
     let watched = Watched::new(fd);
     // SAFETY: the caller's promise.
     let made = until(&watched, POLLIN, deadline, || unsafe { accept_now(fd, addr, len, blocks) })?;

@@ -74,7 +74,19 @@ impl Watched {
                     Err(e) => return Err(e.into()),
                 }
             }
-            self.wait(libc::POLLIN, deadline, look, !empty)?;
+            match self.wait(libc::POLLIN, deadline, look, !empty) {
+                Ok(()) => {}
+                // O1: what came and was not told of yet.
+                Err(e @ (Error::Again | Error::TimedOut | Error::Canceled)) if empty => match attempt() {
+                    Ok(got) => {
+                        desc.note_read(look, self.task, false);
+                        return Ok(got);
+                    }
+                    Err(Errno(libc::EAGAIN)) => return Err(e),
+                    Err(other) => return Err(other.into()),
+                },
+                Err(e) => return Err(e),
+            }
         }
     }
 
