@@ -8,7 +8,7 @@ use crate::sched::deadlock::SETTLE;
 use crate::sched::monitor::monitor_thread;
 use crate::sched::{Settings, Shared, MAX_PROCS};
 use crate::stack::Class;
-use crate::sys::{cpu, thread};
+use crate::sys::{cpu, output, thread};
 use crate::task::local::Keys;
 use std::ffi::c_void;
 
@@ -44,6 +44,7 @@ impl Config {
             return Err(Error::Invalid);
         }
         let stack_class = Class::for_size(self.stack_size).ok_or(Error::Invalid)?;
+        check_poller()?;
         let named = named_procs();
         let chosen = if self.sched_seed != 0 { Some(1) } else { Some(self.max_procs).filter(|&n| n > 0).or(named) };
         Ok(Settings {
@@ -69,6 +70,19 @@ impl Config {
 /// What `GMP_MAXPROCS` asks for, if it is a number (§13.3).
 pub fn named_procs() -> Option<i32> {
     std::env::var("GMP_MAXPROCS").ok().and_then(|text| cpu::parse_maxprocs(&text))
+}
+
+/// `GMP_POLLER` may name the one poller there is. One that was measured and not kept is refused in words, and so is what is not known.
+fn check_poller() -> Result<()> {
+    let Some(name) = std::env::var_os("GMP_POLLER") else { return Ok(()) };
+    let (why, error): (&[u8], Error) = match name.as_encoded_bytes() {
+        b"" | b"epoll" => return Ok(()),
+        b"io_uring" => (b"gmp: GMP_POLLER=io_uring: not in this build, which has epoll only\n", Error::NotSupported),
+        _ => (b"gmp: GMP_POLLER: only epoll is known\n", Error::Invalid),
+    };
+    // Who has no standard error has the code.
+    let _told = output::write_all(2, why);
+    Err(error)
 }
 
 /// For tests: `GMP_TEST_DEADLOCK_NS` says for how long a state must last before it is called a deadlock.

@@ -28,12 +28,14 @@ pub const READ: u32 = 1;
 /// See [`READ`].
 pub const WRITE: u32 = 2;
 
-/// In `flags`: its events say what a short read says, too (a TCP socket).
+/// In `state`: its events say what a short read says, too (a TCP socket).
 const SHORT_IS_EMPTY: u32 = 1;
 /// There were urgent data: reads stop at the mark, so a short one says nothing.
 const URGENT: u32 = 2;
 /// Somebody waits for it who has not tried: its registration is to be looked at (`poller.rs`).
 const UNSURE: u32 = 4;
+/// Above these: the number of the poller that it is registered with; 0: none.
+const POLLER: u32 = 3;
 
 /// In a node's tag, what its waiter was woken for: to try again.
 const TRY: u32 = 1;
@@ -82,7 +84,7 @@ pub struct Desc {
     seq: AtomicU32,
     /// Events so far that told of each direction.
     counts: [AtomicU32; 2],
-    flags: AtomicU32,
+    state: AtomicU32,
     /// The count of reads for which the last read found no more than it took.
     emptied: AtomicU32,
     /// The task that found it, by its number; 0: nobody.
@@ -91,9 +93,10 @@ pub struct Desc {
     deadlines: [AtomicI64; 2],
     queue: WaitQueue,
     guests: AtomicPtr<Guest>,
-    /// The poller that it is registered with, by number; 0: none.
-    poller: AtomicU32,
 }
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Desc>() == 64, "one line of cache each");
 
 impl Desc {
     /// Of nothing.
@@ -102,13 +105,12 @@ impl Desc {
             lock: Lock::new(),
             seq: AtomicU32::new(0),
             counts: [AtomicU32::new(0), AtomicU32::new(0)],
-            flags: AtomicU32::new(0),
+            state: AtomicU32::new(0),
             emptied: AtomicU32::new(0),
             reader: AtomicU64::new(0),
             deadlines: [AtomicI64::new(0), AtomicI64::new(0)],
             queue: WaitQueue::default(),
             guests: AtomicPtr::new(null_mut()),
-            poller: AtomicU32::new(0),
         }
     }
 
@@ -125,13 +127,13 @@ impl Desc {
     pub fn is_emptied(&self, look: Look, reader: u64) -> bool {
         self.reader.load(Relaxed) == reader
             && self.emptied.load(Relaxed) == look.counts[0]
-            && self.flags.load(Relaxed) & (SHORT_IS_EMPTY | URGENT) == SHORT_IS_EMPTY
+            && self.state.load(Relaxed) & (SHORT_IS_EMPTY | URGENT) == SHORT_IS_EMPTY
     }
 
     /// `reader` has read, after `look`; `short`: less than it had room for.
     #[inline(always)]
     pub fn note_read(&self, look: Look, reader: u64, short: bool) {
-        if short && self.flags.load(Relaxed) & SHORT_IS_EMPTY != 0 {
+        if short && self.state.load(Relaxed) & SHORT_IS_EMPTY != 0 {
             self.emptied.store(look.counts[0], Relaxed);
             self.reader.store(reader, Relaxed);
         } else if self.reader.load(Relaxed) != 0 {
@@ -166,7 +168,7 @@ impl Desc {
             return Enlisted::Try;
         }
         if !tried {
-            self.flags.store(self.flags.load(Relaxed) | UNSURE, Relaxed);
+            self.mark(UNSURE);
         }
         self.queue.push(node);
         let armed = arm();
@@ -224,7 +226,7 @@ impl Desc {
                 }
             }
             if urgent {
-                self.flags.store(self.flags.load(Relaxed) | URGENT, Relaxed);
+                self.mark(URGENT);
             }
             self.claim(events, TRY, &mut claimed);
         }
@@ -252,7 +254,7 @@ impl Desc {
     pub fn forget(&self) -> (u32, Claimed) {
         let mut claimed = Claimed::none();
         self.lock.lock();
-        let poller = self.poller.load(Relaxed);
+        let poller = self.poller();
         self.forget_locked(&mut claimed);
         self.lock.unlock();
         (poller, claimed)
@@ -260,8 +262,7 @@ impl Desc {
 
     fn forget_locked(&self, claimed: &mut Claimed) {
         self.seq.store(self.seq.load(Relaxed).wrapping_add(1), Release);
-        self.poller.store(0, Relaxed);
-        self.flags.store(0, Relaxed);
+        self.state.store(0, Relaxed);
         self.reader.store(0, Relaxed);
         for own in &self.deadlines {
             own.store(0, Relaxed);
@@ -277,11 +278,10 @@ impl Desc {
     /// that poller as that file, still is.
     pub fn forget_latecomers(&self, kernel: impl Fn(u32, u32) -> bool) -> Claimed {
         let mut claimed = Claimed::none();
-        if self.queue.is_empty() && self.guests.load(Acquire).is_null() {
-            return claimed;
-        }
         self.lock.lock();
-        if !self.queue.is_empty() && !kernel(self.poller.load(Relaxed), self.seq.load(Relaxed)) {
+        let poller = self.poller();
+        // Registered is enough: its waiter may be on its way.
+        if (poller != 0 || !self.queue.is_empty()) && !kernel(poller, self.seq.load(Relaxed)) {
             self.forget_locked(&mut claimed);
         }
         // They look for themselves.
@@ -294,7 +294,7 @@ impl Desc {
     /// opened it.
     #[inline(always)]
     pub fn is_known(&self) -> bool {
-        self.poller.load(Relaxed) != 0 || self.deadlines.iter().any(|own| own.load(Relaxed) != 0)
+        self.poller() != 0 || self.deadlines.iter().any(|own| own.load(Relaxed) != 0)
     }
 
     fn each_guest(&self, each: impl Fn(&Guest)) {
@@ -354,7 +354,7 @@ impl Desc {
             return (None, claimed);
         }
         let mut result = Ok(Told::Same);
-        let mut begins = self.poller.load(Relaxed) != poller;
+        let mut begins = self.poller() != poller;
         if !begins {
             result = kernel(Ask::Again, self.seq.load(Relaxed));
             if matches!(result, Ok(Told::Another) | Err(_)) {
@@ -365,8 +365,8 @@ impl Desc {
         if begins {
             result = kernel(Ask::Begin, self.seq.load(Relaxed));
             if let Ok(told) = &result {
-                self.poller.store(poller, Relaxed);
-                self.flags.store(if *told == Told::Tcp { SHORT_IS_EMPTY } else { 0 }, Relaxed);
+                let kind = if *told == Told::Tcp { SHORT_IS_EMPTY } else { 0 };
+                self.state.store(poller << POLLER | kind, Relaxed);
                 self.reader.store(0, Relaxed);
             }
         }
@@ -378,11 +378,11 @@ impl Desc {
 
     /// True once after somebody began to wait without having tried, if somebody still waits: the poller looks after it.
     pub fn take_unsure(&self) -> bool {
-        if self.flags.load(Relaxed) & UNSURE == 0 {
+        if self.state.load(Relaxed) & UNSURE == 0 {
             return false;
         }
         self.lock.lock();
-        self.flags.store(self.flags.load(Relaxed) & !UNSURE, Relaxed);
+        self.state.store(self.state.load(Relaxed) & !UNSURE, Relaxed);
         let waits = !self.queue.is_empty();
         self.lock.unlock();
         waits
@@ -392,16 +392,25 @@ impl Desc {
     pub fn shake(&self) -> Claimed {
         let mut claimed = Claimed::none();
         self.lock.lock();
-        self.poller.store(0, Relaxed);
+        self.state.store(0, Relaxed);
         self.reader.store(0, Relaxed);
         self.claim(READ | WRITE, TRY, &mut claimed);
         self.lock.unlock();
         claimed
     }
 
+    fn poller(&self) -> u32 {
+        self.state.load(Relaxed) >> POLLER
+    }
+
+    /// Under the lock.
+    fn mark(&self, flag: u32) {
+        self.state.store(self.state.load(Relaxed) | flag, Relaxed);
+    }
+
     /// Which poller it is registered with, and as which file.
     pub fn registered(&self) -> (u32, u32) {
-        (self.poller.load(Relaxed), self.seq.load(Relaxed))
+        (self.poller(), self.seq.load(Relaxed))
     }
 }
 

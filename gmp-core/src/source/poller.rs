@@ -18,7 +18,7 @@
 use super::desc::{Ask, Desc, Look, Told, READ, WRITE};
 use crate::primitive::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::sys::poll::{self, Event, BATCH};
-use crate::sys::{clock, fd, Errno};
+use crate::sys::{clock, fd, process, Errno};
 use crate::task::wait_queue::Claimed;
 use std::alloc::{alloc_zeroed, Layout};
 use std::ptr::null_mut;
@@ -79,6 +79,10 @@ fn make(n: usize) -> Option<&'static Desc> {
         }
     };
     TABLE.end.fetch_max((n / CHUNK) as u32 + 1, Release);
+    if !WATCHES_FORKS.swap(true, AcqRel) {
+        // Threads that are no tasks come here without a runtime, which would tell.
+        process::at_fork(nothing, nothing, begin_afresh);
+    }
     // SAFETY: F4: zeros are a record.
     Some(unsafe { &*chunk.add(n % CHUNK) })
 }
@@ -87,8 +91,12 @@ fn make(n: usize) -> Option<&'static Desc> {
 static POLLERS: Mutex<[(u32, i32, i32); 16]> = Mutex::new([(0, -1, -1); 16]);
 static NUMBERS: AtomicU32 = AtomicU32::new(1);
 
-/// In a fork's child, by its only thread: the parent's records and queues are given up.
-pub fn begin_afresh() {
+static WATCHES_FORKS: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn nothing() {}
+
+/// In a fork's child, by its only thread: the parent's records and queues are given up. Once more does no harm.
+pub extern "C" fn begin_afresh() {
     for chunk in &TABLE.chunks {
         chunk.store(null_mut(), Relaxed);
     }
