@@ -22,7 +22,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python asan tsan valgrind fuzz fuzz-httpd chaos bench check fmt clean install need
+	test-examples test-python asan tsan valgrind fuzz fuzz-httpd fuzz-kvd chaos bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -69,6 +69,14 @@ $(EXAMPLES)/gsum: examples/c/gsum.c lib
 $(EXAMPLES)/httpd: examples/c/httpd.c $(wildcard examples/c/httpd/*) lib
 	@mkdir -p $(@D)
 	flags=$$(scripts/llhttp.sh) && $(CC) $(EXAMPLE_FLAGS) $(filter %.c,$^) -o $@ -lgmp $$flags
+
+$(EXAMPLES)/kvd: $(wildcard examples/c/kvd/*) lib
+	@mkdir -p $(@D)
+	$(CC) $(EXAMPLE_FLAGS) $(filter %.c,$^) -o $@ -lgmp
+
+$(EXAMPLES)/tls_echo: examples/c/tls_echo.c lib
+	@mkdir -p $(@D)
+	$(CC) $(EXAMPLE_FLAGS) $< -o $@ -lgmp $$(pkg-config --cflags --libs openssl)
 
 $(EXAMPLES)/%: examples/c/%.c lib
 	@mkdir -p $(@D)
@@ -126,6 +134,9 @@ fuzz: need ## programs of a fuzzer's making on the library and on a model, for F
 
 fuzz-httpd: ## the glue between httpd and its parser, with gcc's sanitizers and coverage, for FUZZ_SECONDS=60
 	scripts/fuzz-c.sh httpd run $(FUZZ_SECONDS)
+
+fuzz-kvd: ## conversations with kvd, the same way
+	scripts/fuzz-c.sh kvd run $(FUZZ_SECONDS)
 
 chaos: need ## the stress programs with threads held up at random, CHAOS_SEEDS=3 times, after they have seen planted bugs
 	CARGO_TARGET_DIR=target/chaos cargo build --release -p gmp-capi --features chaos

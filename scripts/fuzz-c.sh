@@ -8,6 +8,9 @@ name=$1 what=$2 argument=$3
 shift 3
 case $name in
 httpd) sources="examples/c/httpd/request.c examples/c/httpd/target.c" flags=$(scripts/llhttp.sh) ;;
+kvd)
+    sources=$(ls examples/c/kvd/*.c | grep -v -e /main.c -e /server.c) flags="-Iinclude -Iexamples/c/kvd"
+    ;;
 *)
     echo "no body of that name: $name" >&2
     exit 2

@@ -117,7 +117,8 @@ static void put_in(size_t at, const uint8_t *bytes, size_t size) {
 }
 
 static void change(void) {
-    static const char *const PIECES[] = {"\r\n", "\r\n\r\n", "\n", "\r", " ", ":", "0", "-1", "99999999999999999999", "$", "*", "%2e", "..", "/", "\0"};
+    static const char *const PIECES[] = {"\r\n", "\r\n\r\n", "\n", "\r", " ", ":", "0", "-1", "99999999999999999999", "$", "*", "%2e", "..", "/", "\0",
+                                         "*2\r\n", "$1\r\na\r\n", "$2\r\n-1\r\n", "\"", "'", "\\"};
     size_t at = now.size ? draw(now.size) : 0, length = now.size ? 1 + draw(now.size - at < 32 ? now.size - at : 32) : 0;
     const struct input *other = kept[draw(kept_count)];
     uint8_t copy[64];

@@ -2,6 +2,8 @@
 
 #[path = "echo.rs"]
 mod echo;
+#[path = "fuzzed.rs"]
+mod fuzzed;
 #[path = "guide.rs"]
 mod guide;
 #[path = "httpd.rs"]

@@ -2,6 +2,8 @@
 
 #[path = "kvd/ends.rs"]
 mod ends;
+#[path = "kvd/fuzz.rs"]
+mod fuzz;
 #[path = "kvd/limits.rs"]
 mod limits;
 #[path = "kvd/protocol.rs"]
