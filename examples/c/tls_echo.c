@@ -189,6 +189,11 @@ struct client {
     atomic_int failed;
 };
 
+static const char *ended(const SSL *ssl, const struct wire *wire) {
+    if (wire->code) return gmp_strerror(wire->code);
+    return SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN ? "the server has ended it" : "the reply is cut off";
+}
+
 /* NULL, or what went wrong. */
 static const char *exchange(struct client *job, SSL *ssl, struct wire *wire) {
     unsigned char sent[2 * CHUNK], back[2 * CHUNK], print[FINGERPRINT];
@@ -205,7 +210,7 @@ static const char *exchange(struct client *job, SSL *ssl, struct wire *wire) {
         if (SSL_write(ssl, sent, length) != length) return wire->code ? gmp_strerror(wire->code) : "cannot write";
         while (have < length) {
             int n = SSL_read(ssl, back + have, (int)sizeof back - have);
-            if (n <= 0) return wire->code ? gmp_strerror(wire->code) : "the reply is cut off";
+            if (n <= 0) return ended(ssl, wire);
             have += n;
         }
         if (have != length || memcmp(sent, back, (size_t)length) != 0) return "the echo differs";
