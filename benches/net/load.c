@@ -189,7 +189,7 @@ int main(int argc, char **argv) {
         if (!first) first = last;
         else counted++, histogram[bucket_of((uint64_t)(last - all[i].sent))]++;
       }
-      if (messages ? seen >= (uint64_t)messages : last >= until) end = last;
+      if (messages ? seen >= (uint64_t)messages : last >= until && counted) end = last;
       else if (!hold) send_one(i);
     }
   }
