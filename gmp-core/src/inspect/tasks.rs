@@ -100,6 +100,9 @@ impl TaskSeen {
         text.add(format_args!("task {} state={}", self.look.id, self.state.name()))?;
         if self.state == State::Parked {
             text.add(format_args!(" reason={}", reason_name(self.reason)))?;
+            if (Reason::FdRead as u8..=Reason::Fd as u8).contains(&self.reason) {
+                text.add(format_args!(" fd={}", self.look.object))?;
+            }
         }
         if self.age >= 0 {
             text.push(b" for=")?;

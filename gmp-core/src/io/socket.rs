@@ -22,7 +22,9 @@ pub unsafe fn accept(fd: c_int, addr: *mut sockaddr, len: *mut socklen_t, deadli
     let blocks = !fd::is_nonblocking(fd)? && fd::option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0;
     let watched = Watched::new(fd);
     // SAFETY: the caller's promise.
-    let made = until(&watched, POLLIN, deadline, || unsafe { accept_now(fd, addr, len, blocks) })?;
+    let made = until(&watched, POLLIN, deadline, || unsafe {
+        watched.alone_if(blocks, || accept_now(fd, addr, len, blocks))
+    })?;
     // Refused by what is not TCP, which has no delay.
     let _ = fd::set_option(made, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
     Ok(fresh(made))

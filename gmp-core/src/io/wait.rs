@@ -90,6 +90,17 @@ impl Watched {
         }
     }
 
+    /// Runs a try, if `blocks` while nobody else of ours runs one on this descriptor; EAGAIN: somebody does.
+    pub fn alone_if<T>(&self, blocks: bool, attempt: impl FnOnce() -> Tried<T>) -> Tried<T> {
+        let Some(desc) = self.desc.filter(|_| blocks) else { return attempt() };
+        if !desc.begin_accept() {
+            return Err(Errno(libc::EAGAIN));
+        }
+        let tried = attempt();
+        desc.end_accept();
+        tried
+    }
+
     /// Waits for what has happened since `look`. `tried`: and there was nothing.
     #[inline(never)]
     fn wait(&self, events: i16, deadline: i64, look: Look, tried: bool) -> Result<()> {

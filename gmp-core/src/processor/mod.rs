@@ -15,6 +15,7 @@ use crate::base::rng::Rng;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicU32};
 use crate::source::timer::Timers;
 use crate::stack;
+use crate::sys::poll::{Event, BATCH};
 use crate::task::slab::Cache;
 use runq::RunQueue;
 use std::cell::{Cell, UnsafeCell};
@@ -32,6 +33,8 @@ pub struct Processor {
     /// Stacks at hand, last in first out: a task starts on the hottest and keeps it only if it parks.
     pub stacks: UnsafeCell<stack::Cache>,
     pub rng: UnsafeCell<Rng>,
+    /// What the kernel says of descriptors. Not on a stack: a task's may be asked from, and should stay within its page.
+    pub events: UnsafeCell<[Event; BATCH]>,
     /// Time slices: not advanced by a run-next task (§4.8). The monitor reads it.
     pub slice: AtomicU32,
     /// The slice at which the next look at the clock or the global queue is due (`sched/find.rs`).
@@ -69,6 +72,7 @@ impl Processor {
             ids: Cell::new((0, 0)),
             stacks: UnsafeCell::default(),
             rng: UnsafeCell::new(Rng::new(seed)),
+            events: UnsafeCell::new([Event::NONE; BATCH]),
             slice: AtomicU32::new(0),
             look_at: Cell::new(0),
             fair_at: Cell::new(0),

@@ -20,6 +20,7 @@ use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::source::timer::NEVER;
 use crate::sys::clock;
+use crate::sys::poll::{Event, BATCH};
 use crate::task::wait_queue::Claimed;
 
 /// How long a busy processor goes without asking.
@@ -35,7 +36,8 @@ pub fn ask(i: Inside) -> bool {
     if s.poller.waiters() == 0 || s.poller.is_attended() {
         return false;
     }
-    let woken = s.poller.look();
+    // SAFETY: the processor is ours, and nothing else uses its buffer.
+    let woken = s.poller.look(unsafe { &mut *i.p().events.get() });
     let any = !woken.is_empty();
     make_ready(i, woken);
     any
@@ -82,7 +84,7 @@ impl Shared {
             return false;
         }
         let left = (deadline != NEVER).then(|| (deadline - clock::now()).max(0));
-        let woken = self.poller.wait(left);
+        let woken = self.poller.wait(&mut [Event::NONE; BATCH], left);
         m.note.end_listening();
         self.poller.attend(false);
         if woken.is_empty() {
@@ -136,7 +138,7 @@ impl Shared {
         if now < due {
             return due;
         }
-        let woken = self.poller.look();
+        let woken = self.poller.look(&mut [Event::NONE; BATCH]);
         // SAFETY: claimed by the poller for us.
         unsafe { ready::finish_all(None, woken) };
         if is_idle {

@@ -34,8 +34,10 @@ const SHORT_IS_EMPTY: u32 = 1;
 const URGENT: u32 = 2;
 /// Somebody waits for it who has not tried: its registration is to be looked at (`poller.rs`).
 const UNSURE: u32 = 4;
+/// Somebody is between the question whether a listener is ready and a call that would block if it were not.
+const CLAIMED: u32 = 8;
 /// Above these: the number of the poller that it is registered with; 0: none.
-const POLLER: u32 = 3;
+const POLLER: u32 = 4;
 
 /// In a node's tag, what its waiter was woken for: to try again.
 const TRY: u32 = 1;
@@ -366,7 +368,8 @@ impl Desc {
             result = kernel(Ask::Begin, self.seq.load(Relaxed));
             if let Ok(told) = &result {
                 let kind = if *told == Told::Tcp { SHORT_IS_EMPTY } else { 0 };
-                self.state.store(poller << POLLER | kind, Relaxed);
+                let kept = self.state.load(Relaxed) & CLAIMED;
+                self.state.store(poller << POLLER | kind | kept, Relaxed);
                 self.reader.store(0, Relaxed);
             }
         }
@@ -386,6 +389,23 @@ impl Desc {
         let waits = !self.queue.is_empty();
         self.lock.unlock();
         waits
+    }
+
+    /// Only one at a time asks a listener that blocks and then accepts, or another would take what it has seen. False: somebody does.
+    /// (Who then waits is told again if the listener is ready: its registration is looked at.)
+    pub fn begin_accept(&self) -> bool {
+        self.lock.lock();
+        let free = self.state.load(Relaxed) & CLAIMED == 0;
+        self.mark(CLAIMED);
+        self.lock.unlock();
+        free
+    }
+
+    /// After it.
+    pub fn end_accept(&self) {
+        self.lock.lock();
+        self.state.store(self.state.load(Relaxed) & !CLAIMED, Relaxed);
+        self.lock.unlock();
     }
 
     /// After its registration was found to be lost: who waits tries again.

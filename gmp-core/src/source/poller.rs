@@ -277,21 +277,20 @@ impl Poller {
     }
 
     /// Asks the kernel without waiting. Who is to be woken.
-    pub fn look(&self) -> Claimed {
-        self.wait(Some(0))
+    pub fn look(&self, events: &mut [Event; BATCH]) -> Claimed {
+        self.wait(events, Some(0))
     }
 
     /// Asks the kernel, and waits until there is something, the bell rings, or `left` nanoseconds have passed. Who is to be woken.
-    pub fn wait(&self, left: Option<i64>) -> Claimed {
+    pub fn wait(&self, events: &mut [Event; BATCH], left: Option<i64>) -> Claimed {
         let mut claimed = Claimed::none();
         let queue = self.queue.load(Acquire);
         if queue < 0 {
             return claimed;
         }
-        let mut events = [Event::NONE; BATCH];
         let doubts = self.unsure.load(Relaxed);
         let left = if doubts { Some(left.map_or(UNSURE, |left| left.min(UNSURE))) } else { left };
-        let n = poll::wait(queue, &mut events, left);
+        let n = poll::wait(queue, events, left);
         self.looks.fetch_add(1, Relaxed);
         let now = clock::now();
         self.looked.store(now, Relaxed);
@@ -305,7 +304,8 @@ impl Poller {
             let writes = if event.writes() { WRITE } else { 0 };
             claimed.append(desc.happened(seq, reads | writes, event.is_urgent()));
         }
-        if doubts && (n == 0 && left != Some(0) || now - self.checked.load(Relaxed) > UNSURE_AT_MOST) {
+        let since = now - self.checked.load(Relaxed);
+        if doubts && (n == 0 && since >= UNSURE || since > UNSURE_AT_MOST) {
             self.check(queue, now, &mut claimed);
         }
         claimed

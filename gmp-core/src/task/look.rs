@@ -23,6 +23,8 @@ pub struct Look {
     pub id: u64,
     /// A `Reason` by number.
     pub reason: u8,
+    /// What a parked task waits for, by its address or number (`sched/wait.rs`).
+    pub object: usize,
     /// See `Task::set_parked_at`.
     pub parked_at: u32,
     pub site: usize,
@@ -43,7 +45,7 @@ pub struct Look {
 /// None but that of a torn or outdated value.
 #[inline(always)]
 fn read<T: Copy>(cell: &Cell<T>) -> T {
-    // SAFETY: the cell is valid memory; `T` is an integer here, of which any bits are a value.
+    // SAFETY: the cell is valid memory; `T` is an integer or raw pointer here, of which any bits are a value.
     unsafe { cell.as_ptr().read_volatile() }
 }
 
@@ -80,6 +82,7 @@ impl Task {
             generation: self.generation.load(Acquire),
             id: read(&self.id),
             reason: read_byte(&self.reason),
+            object: read(&self.link) as usize,
             parked_at: read(&self.end_code) as u32,
             site: read(&self.site),
             stack_class: read_byte(&self.stack_class),
