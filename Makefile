@@ -108,6 +108,7 @@ test-examples: lib ## the examples and the guide's programs, run; gsum compared 
 	cargo run --release -q -p gmp-examples --bin hello
 	cargo run --release -q -p gmp-examples --bin squares
 	cargo run --release -q -p gmp-examples --bin sieve 100
+	cargo run --release -q -p gmp-examples --bin proxy
 
 test-python: wheel ## pytest on the wheel, in .venv
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py

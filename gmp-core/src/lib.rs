@@ -31,7 +31,7 @@
 //! # Ok::<(), gmp_core::Error>(())
 //! ```
 //! The names in this root are the ones for Rust programs: tasks, [`channel`]s and [`Select`], [`Mutex`] and the other locks,
-//! [`Timer`]s, [`Context`]s, [`group()`]s, and [`net`]'s sockets. What lies below in the modules is what they and the C ABI are made of.
+//! [`Timer`]s, [`Context`]s, [`group()`]s, [`net`]'s sockets, [`process`] and [`signal`]. What lies below in the modules is what they and the C ABI are made of.
 
 #![cfg_attr(not(loom), deny(unsafe_code))]
 #![allow(clippy::new_without_default, clippy::missing_safety_doc)]
@@ -134,13 +134,13 @@ pub use base::error::{Error, Result};
 #[cfg(not(loom))]
 pub use api::group::{group, Group};
 #[cfg(not(loom))]
-pub use api::net;
-#[cfg(not(loom))]
 pub use api::{
     call_after, channel, shield, spawn_in, within, After, Call, Condvar, Context, Mutex, MutexGuard, Once, OnceCell,
     Permit, ReadGuard, Receiver, RwLock, Select, Semaphore, SendError, Sender, Ticker, Timer, WaitGroup, Working,
     WriteGuard,
 };
+#[cfg(not(loom))]
+pub use api::{net, process, signal};
 #[cfg(not(loom))]
 pub use task_api::{checkpoint, spawn, spawn_sticky, yield_now, JoinHandle};
 #[cfg(not(loom))]

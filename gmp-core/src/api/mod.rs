@@ -11,6 +11,8 @@ pub mod context;
 pub mod group;
 mod job;
 pub mod net;
+pub mod process;
+pub mod signal;
 pub mod timer;
 
 pub use self::cancel::shield;

@@ -8,7 +8,7 @@
 //!        answers an error has given nothing away (C3, and `sched/wait.rs`: a wait that ends otherwise has had no effect).
 //!  - E3. What is in the buffer when the last receiver goes is dropped by it: after the close nothing is added. Only what the
 //!        panic of a destructor leaves there is dropped later, by the last end of all.
-//!  - E4. A timer's or context's channel has receivers only: those neither close it nor empty it.
+//!  - E4. A timer's, context's or signal's channel has receivers only: those neither close it nor empty it.
 //!
 //! Called by: any task or thread. Blocks: `send`, `recv` and their like park the task, or block a thread that is no task.
 
@@ -314,7 +314,7 @@ impl<T> Receiver<T> {
         self.ends.chan.as_ptr()
     }
 
-    /// An end of a timer's or context's channel (E4).
+    /// An end of a timer's, context's or signal's channel (E4).
     ///
     /// # Safety
     /// What can be received from it are `T`s, and it is not [plain](Chan::is_plain).

@@ -445,8 +445,12 @@ impl Write for Fd {
 }
 
 impl From<OwnedFd> for Fd {
+    /// What was known of the number, for example a deadline, counts no more; whoever waits on it without its owner is told that it was
+    /// closed.
     fn from(fd: OwnedFd) -> Fd {
-        Fd { fd: fd.into_raw_fd(), read_limit: AtomicI64::new(NO_LIMIT), write_limit: AtomicI64::new(NO_LIMIT) }
+        // The one before it may have been closed behind our back.
+        let fd = plain::fresh(fd.into_raw_fd());
+        Fd { fd, read_limit: AtomicI64::new(NO_LIMIT), write_limit: AtomicI64::new(NO_LIMIT) }
     }
 }
 
