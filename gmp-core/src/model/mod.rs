@@ -20,6 +20,8 @@ mod cond;
 #[cfg(test)]
 mod deadlock;
 #[cfg(test)]
+mod desc;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod idle_ends;
@@ -73,6 +75,14 @@ pub enum Break {
     AttentionFence,
     /// Who waits for a descriptor does not look whether something has happened since its try.
     DescNoLook,
+    /// A short read is noted with the count of events after it.
+    DescNoteLate,
+    /// Who waits for a descriptor does not look at its deadline again under the lock.
+    DescNoDeadline,
+    /// A registration is not looked at before a wait.
+    DescUnasked,
+    /// After a close, only who is in the queue already is told.
+    DescLateUnlocked,
     /// A machine that comes in without a processor queues its task and does not look for an idle one.
     RetakeQueueUnasked,
     /// `wake` looks and then stores instead of swapping.

@@ -136,6 +136,8 @@ impl Desc {
     #[inline(always)]
     pub fn note_read(&self, look: Look, reader: u64, short: bool) {
         if short && self.state.load(Relaxed) & SHORT_IS_EMPTY != 0 {
+            #[cfg(loom)]
+            let look = if Break::DescNoteLate.is_on() { self.look() } else { look };
             self.emptied.store(look.counts[0], Relaxed);
             self.reader.store(reader, Relaxed);
         } else if self.reader.load(Relaxed) != 0 {
@@ -165,7 +167,7 @@ impl Desc {
             self.lock.unlock();
             return Enlisted::Gone;
         }
-        if self.has_happened(look, events) || self.deadline(events, deadline) != deadline {
+        if self.has_happened(look, events) || self.is_another_deadline(events, deadline) {
             self.lock.unlock();
             return Enlisted::Try;
         }
@@ -183,6 +185,14 @@ impl Desc {
         } else {
             Enlisted::Expired
         }
+    }
+
+    fn is_another_deadline(&self, events: u32, deadline: i64) -> bool {
+        #[cfg(loom)]
+        if Break::DescNoDeadline.is_on() {
+            return false;
+        }
+        self.deadline(events, deadline) != deadline
     }
 
     fn has_happened(&self, look: Look, events: u32) -> bool {
@@ -280,6 +290,10 @@ impl Desc {
     /// that poller as that file, still is.
     pub fn forget_latecomers(&self, kernel: impl Fn(u32, u32) -> bool) -> Claimed {
         let mut claimed = Claimed::none();
+        #[cfg(loom)]
+        if Break::DescLateUnlocked.is_on() && self.queue.is_empty() {
+            return claimed;
+        }
         self.lock.lock();
         let poller = self.poller();
         // Registered is enough: its waiter may be on its way.
