@@ -215,6 +215,6 @@ int main(int argc, char **argv) {
         _exit(1); /* their tasks go with the process */
     }
     gmp_ctx_free(serving);
-    must(gmp_shutdown(gmp_after_ns(INT64_C(10000000000))), "shutdown");
+    must(gmp_shutdown(gmp_after_ns(INT64_C(60000000000))), "shutdown");
     return 0;
 }

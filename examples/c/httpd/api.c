@@ -29,6 +29,7 @@ static void stats(struct exchange *exchange, struct output *body) {
     (void)exchange;
     put_key(body, "{\"", "connections", atomic_load(&server.connections));
     put_key(body, ",\"", "open", (uint64_t)atomic_load(&server.open_now));
+    put_key(body, ",\"", "resting", (uint64_t)atomic_load(&server.resting));
     put_key(body, ",\"", "requests", atomic_load(&server.requests));
     if (gmp_stats(&of_runtime, sizeof of_runtime) == GMP_OK) {
         put_key(body, ",\"", "tasks", (uint64_t)gmp_num_tasks());

@@ -1,7 +1,8 @@
 /* One connection: reads requests, answers them, and ends.
  *
  * Always true: between two requests nothing is kept but bytes that have come early; answers to requests that came together
- * go out together. Nothing is allocated but the connection itself.
+ * go out together. Memory is taken for a connection that is in use, and given back when it has been quiet for a while: one that
+ * rests costs its task's stack.
  * Ends: when the peer does, when a limit strikes, or when the server stops; then a request under way is still answered.
  *
  * Input lies in one buffer. A request begins at `begin`, has been read up to `at`, and `to` is the end of what has come.
@@ -10,17 +11,19 @@
 #include "httpd.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { BODY_PIECE = 8 * 1024, LINGER_MOST = 1024 * 1024 };
 #define LINGER_NS INT64_C(1000000000)
+#define QUIET_NS INT64_C(1000000000)
 
 struct connection {
     int fd;
     bool closing;        /* this answer is the last one */
+    bool resting;        /* nothing has come for QUIET_NS */
     bool unblocked;      /* the socket has O_NONBLOCK */
     bool continued;      /* "100 Continue" has been said to this request */
     size_t begin, at, to;
@@ -29,6 +32,7 @@ struct connection {
     char *input;
     size_t room;
     struct request request;
+    char path[PATH_ROOM];
     struct output output;
 };
 
@@ -90,11 +94,10 @@ static bool send_file(struct connection *connection, int file, off_t length) {
 static void answer(struct connection *connection, struct exchange *exchange) {
     struct request *request = &connection->request;
     const char *target = request->base + request->target.at;
-    char path[PATH_ROOM];
     struct span query;
-    int status = target_path(target, request->target.length, path, sizeof path, &query);
+    int status = target_path(target, request->target.length, connection->path, sizeof connection->path, &query);
     int method = request->parser.method;
-    exchange->path = path;
+    exchange->path = connection->path;
     exchange->query = target + query.at;
     exchange->query_length = query.length;
     if (status != 0) {
@@ -171,12 +174,13 @@ static void make_room(struct connection *connection) {
     }
 }
 
-/* Waits for more bytes. False: none will come. */
+/* Waits for more bytes. False: none will come, or not soon. */
 static bool fill(struct connection *connection) {
     make_room(connection);
     bool idle = connection->to == 0;
     if (!idle && connection->deadline == 0) connection->deadline = gmp_after_ns(server.request_ns);
-    gmp_time_t deadline = idle ? gmp_after_ns(server.idle_ns) : connection->deadline;
+    int64_t quiet_ns = server.idle_ns < QUIET_NS ? server.idle_ns : QUIET_NS;
+    gmp_time_t deadline = idle ? gmp_after_ns(quiet_ns) : connection->deadline;
     ssize_t n;
     do {
         n = gmp_recv(connection->fd, connection->input + connection->to, connection->room - connection->to, 0, deadline);
@@ -185,6 +189,7 @@ static bool fill(struct connection *connection) {
         connection->to += (size_t)n;
         return true;
     }
+    connection->resting = idle && n == GMP_ETIMEDOUT;
     if (!idle && n == GMP_ETIMEDOUT) refuse(connection, 408);
     if (!idle && n == 0) refuse(connection, 400); /* the peer sends no more, and may still read */
     return false;
@@ -229,10 +234,7 @@ static void linger(struct connection *connection) {
     } while ((n > 0 && heard < LINGER_MOST) || wait_again(n));
 }
 
-static void converse(int fd) {
-    size_t room = server.limits.head + BODY_PIECE;
-    struct connection *connection = malloc(sizeof *connection + room);
-    if (!connection) return;
+static void begin(struct connection *connection, int fd, size_t room) {
     /* Not all of it is cleared: pages that are never used cost nothing. */
     memset(connection, 0, offsetof(struct connection, request));
     connection->fd = fd;
@@ -241,20 +243,39 @@ static void converse(int fd) {
     connection->output.used = 0;
     connection->output.now = 0;
     request_init(&connection->request, &server.limits);
+}
 
+/* Until the connection ends, or rests: then true. */
+static bool converse(int fd) {
+    size_t room = server.limits.head + BODY_PIECE, size = sizeof(struct connection) + room;
+    struct connection *connection = memory_take(size);
+    if (!connection) return false;
+    begin(connection, fd, room);
     serve(connection);
-    bool sent = flush(connection, 0);
+    bool sent = flush(connection, 0), resting = connection->resting;
     /* Who asked for the end sends no more. In the other cases something may be on its way, or has come and was not looked at. */
     bool asked_for = connection->request.complete && connection->at == connection->to && !stopping();
     if (sent && connection->closing && !asked_for) linger(connection);
-    free(connection);
+    memory_give(connection, size);
+    return resting;
+}
+
+/* Waits on, with nothing but a stack. True: there is something to read, if only the end. */
+static bool rest(int fd) {
+    int64_t left_ns = server.idle_ns - QUIET_NS;
+    if (left_ns <= 0) return false;
+    atomic_fetch_add_explicit(&server.resting, 1, memory_order_relaxed);
+    int ready = gmp_poll_fd(fd, POLLIN, gmp_after_ns(left_ns));
+    atomic_fetch_sub_explicit(&server.resting, 1, memory_order_relaxed);
+    return ready > 0;
 }
 
 void connection_run(void *arg) {
     int fd = (int)(intptr_t)arg;
     atomic_fetch_add_explicit(&server.connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server.open_now, 1, memory_order_relaxed);
-    converse(fd);
+    while (converse(fd) && rest(fd)) {
+    }
     gmp_close_fd(fd);
     atomic_fetch_sub_explicit(&server.open_now, 1, memory_order_relaxed);
     gmp_sem_release(&server.slots, 1);

@@ -24,7 +24,7 @@ struct server {
     gmp_wg_t open;      /* connections that there are */
     atomic_bool stopping;
     atomic_uint_least64_t connections, requests;
-    atomic_int_least64_t open_now;
+    atomic_int_least64_t open_now, resting;
 };
 extern struct server server;
 
@@ -89,6 +89,11 @@ struct exchange {
 void answer_file(struct exchange *exchange);
 /* api.c: false if the path is none of its. */
 bool answer_api(struct exchange *exchange);
+
+/* ------------------------------------------------------------ memory (memory.c) */
+/* NULL: there is none. What is in it is anything. */
+void *memory_take(size_t size);
+void memory_give(void *memory, size_t size);
 
 /* ------------------------------------------------------------ a connection (connection.c) */
 /* A task's function; `arg` is the descriptor. */

@@ -21,7 +21,7 @@ fn listens_no_more(server: &Server) {
 fn idle_connections_go_at_once_when_it_stops() {
     let site = Site::new(&[]);
     for number in [libc::SIGTERM, libc::SIGINT] {
-        let Some(mut server) = httpd(&site, &[]) else { return };
+        let Some(mut server) = httpd(&site, &["--grace", "60"]) else { return };
         let mut used = Client::of(&server);
         let unused = Client::of(&server);
         assert_eq!(used.ask("GET /api/hello").status, 200);
@@ -106,7 +106,7 @@ fn it_stops_with_a_thousand_connections_open() {
         println!("skipped: at most {} descriptors", limit.rlim_cur);
         return;
     }
-    let Some(server) = httpd_with_descriptors(&site, "1500", &[]) else { return };
+    let Some(server) = httpd_with_descriptors(&site, "1500", &["--grace", "60"]) else { return };
     let mut clients: Vec<Client> = (0..wanted).map(|_| Client::of(&server)).collect();
     for client in &mut clients {
         client.send("GET /api/hello HTTP/1.1\r\nHost: h\r\n\r\n");
