@@ -151,6 +151,42 @@ fn without_descriptors_connections_wait_and_none_is_lost() {
 }
 
 #[test]
+fn files_without_a_descriptor_to_be_had_are_refused_for_now() {
+    let site = Site::new(&[("a.txt", b"a")]);
+    let Some(server) = httpd_with_descriptors(&site, "40", &[]) else { return };
+    // All of them stay. As many get in as there are descriptors, and from then on there is none.
+    let mut clients: Vec<Client> = (0..60).map(|_| Client::of(&server)).collect();
+    let refused = until(|| Some(clients[0].ask("GET /a.txt")).filter(|answer| answer.status == 503));
+    assert_eq!(refused.expect("there is none at last").header("connection"), "close");
+    clients.swap_remove(0).ends();
+    drop(clients);
+    let mut after = Client::of(&server);
+    assert_eq!(after.ask("GET /a.txt").text(), "a");
+}
+
+#[test]
+fn connections_leave_nothing_behind() {
+    let site = Site::new(&[("large", &noise(20_000))]);
+    let Some(server) = httpd(&site, &[]) else { return };
+    let descriptors = || {
+        comes_to_rest(&server);
+        std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("it runs").count()
+    };
+    let cycle = |n: usize| {
+        for _ in 0..n {
+            let mut client = Client::of(&server);
+            assert_eq!(client.ask("GET /large").body.len(), 20_000);
+        }
+    };
+    cycle(50);
+    let before = descriptors();
+    cycle(2000);
+    // One of those who asked may not be gone yet, on either side.
+    let after = until(|| Some(descriptors()).filter(|after| *after <= before));
+    assert!(after.is_some(), "{before} descriptors have become {}", descriptors());
+}
+
+#[test]
 fn resets_at_any_moment_hurt_nobody_else() {
     let large = noise(4 << 20);
     let site = Site::new(&[("large", &large)]);
