@@ -239,11 +239,16 @@ pub fn anywhere(i: Inside) -> Option<*mut Task> {
     if !m.searching.replace(true) {
         s.idle.start_search();
     }
-    for round in 0..STEAL_ROUNDS {
-        if let Some(task) = steal(i, round + 1 == STEAL_ROUNDS) {
+    // There is nobody to wait for where there is one processor.
+    let rounds = if s.procs_made() == 1 { 1 } else { STEAL_ROUNDS };
+    for round in 0..rounds {
+        if let Some(task) = steal(i, round + 1 == rounds) {
             return Some(task);
         }
         if s.stopping.load(Relaxed) || m.owner.requested() != 0 {
+            break;
+        }
+        if round + 1 == rounds {
             break;
         }
         // A moment for an owner that has just seen that somebody is hungry.
