@@ -129,6 +129,11 @@ pub mod sys;
 #[path = "model/around/task.rs"]
 pub mod task;
 
+/// The guide's programs in Rust are doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}
+
 pub use base::error::{Error, Result};
 // By its file: `api` has a module of the function's name too.
 #[cfg(not(loom))]
