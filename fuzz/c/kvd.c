@@ -110,7 +110,7 @@ static void converse(const uint8_t *bytes, size_t n, uint64_t cuts, struct outpu
         at += piece;
         do {
             wants = client_run(&c);
-            MUST(depth == 0 && !c.gone && !c.flushed && !c.overflow);
+            MUST(depth == 0 && !c.flushed && !c.overflow);
             MUST(wants != WANTS_FLUSH || c.out.len > 0);
             take(&c, out);
         } while (wants == WANTS_FLUSH);

@@ -13,8 +13,7 @@ struct client {
     size_t mark;            /* where the command's reply began */
     bool overflow;          /* the reply was too long, or there was no memory for it */
     bool closing;
-    struct item *gone;      /* freed when no lock is held */
-    struct table *flushed;  /* the same, with SHARDS of them */
+    struct table *flushed;  /* SHARDS of them, freed when no lock is held */
     char name[64];
 };
 

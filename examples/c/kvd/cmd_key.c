@@ -11,9 +11,7 @@ static void del(struct client *c) {
     for (size_t i = 1; i < c->request.argc; i++) {
         struct slice key = arg(c, i);
         uint64_t hash = hash_of(key);
-        if (!store_find(hash, key)) continue;
-        drop_key(c, hash, key);
-        n++;
+        if (store_find(hash, key)) n += store_drop(hash, key);
     }
     reply_int(c, n);
 }
@@ -34,7 +32,7 @@ static void expire_in(struct client *c, int64_t unit, const char *name) {
     if (n > most / unit || n < -(most / unit)) return reply_error(c, "ERR invalid expire time in '%s' command", name);
     struct item *item = store_find(c->hash, arg(c, 1));
     if (!item) return reply_int(c, 0);
-    if (n <= 0) drop_key(c, c->hash, arg(c, 1));
+    if (n <= 0) store_drop(c->hash, arg(c, 1));
     else store_expire(item, now + n * unit);
     reply_int(c, 1);
 }

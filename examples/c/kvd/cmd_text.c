@@ -10,26 +10,18 @@ static void reply_text(struct client *c, const struct item *item) {
     else reply_nothing(c);
 }
 
-/* The key of that hash becomes this text, whatever it was, and loses its time to live if `forget`. False: no memory. */
-static bool set_text(struct client *c, uint64_t hash, struct slice key, struct item *item, struct slice value, bool forget) {
-    if (item && item->kind != KIND_TEXT) {
+/* The key of that hash, whose item this is, becomes this text, and loses its time to live if `forget`. False: no memory. */
+static bool set_text(uint64_t hash, struct slice key, struct item *item, struct slice value, bool forget) {
+    bool done;
+    if (item && item->kind == KIND_TEXT) {
+        done = text_set(&item->value.text, value.at, value.len);
+    } else {
         struct text *text = text_new(value.at, value.len);
-        if (!text) return false;
-        drop_key(c, hash, key);
-        item = NULL;
-        if (store_add(hash, key, KIND_TEXT, text)) return true;
-        value_free(KIND_TEXT, text);
-        return false;
+        done = text && (item ? store_replace(item, KIND_TEXT, text) : store_add(hash, key, KIND_TEXT, text) != NULL);
+        if (!done) value_free(KIND_TEXT, text);
     }
-    if (item) {
-        if (!text_set(&item->value.text, value.at, value.len)) return false;
-        if (forget) store_expire(item, 0);
-        return true;
-    }
-    struct text *text = text_new(value.at, value.len);
-    if (text && store_add(hash, key, KIND_TEXT, text)) return true;
-    value_free(KIND_TEXT, text);
-    return false;
+    if (done && item && forget) store_expire(item, 0);
+    return done;
 }
 
 struct set_options {
@@ -72,7 +64,7 @@ static void set(struct client *c) {
         if (!o.give_old) reply_nothing(c);
         return;
     }
-    if (!set_text(c, c->hash, key, item, arg(c, 2), !o.keep_ttl)) {
+    if (!set_text(c->hash, key, item, arg(c, 2), !o.keep_ttl)) {
         c->out.len = c->mark;
         return (void)reply_no_memory(c);
     }
@@ -99,7 +91,7 @@ static void mset(struct client *c) {
         struct slice key = arg(c, i);
         uint64_t hash = hash_of(key);
         /* What is set already stays: there is nothing to put in its place. */
-        if (!set_text(c, hash, key, store_find(hash, key), arg(c, i + 1), true)) return (void)reply_no_memory(c);
+        if (!set_text(hash, key, store_find(hash, key), arg(c, i + 1), true)) return (void)reply_no_memory(c);
     }
     reply_raw(c, "+OK\r\n");
 }
@@ -109,7 +101,7 @@ static void append(struct client *c) {
     struct slice value = arg(c, 2);
     if (!find_key(c, KIND_TEXT, &item)) return;
     if (!item) {
-        if (!set_text(c, c->hash, arg(c, 1), NULL, value, false)) return (void)reply_no_memory(c);
+        if (!set_text(c->hash, arg(c, 1), NULL, value, false)) return (void)reply_no_memory(c);
         return reply_int(c, (int64_t)value.len);
     }
     if (item->value.text->len + value.len > request_limits.bulk) {
@@ -135,7 +127,7 @@ static void add_to(struct client *c, int64_t by) {
     if (__builtin_add_overflow(n, by, &n)) return reply_error(c, "ERR increment or decrement would overflow");
     char text[24];
     int len = snprintf(text, sizeof text, "%lld", (long long)n);
-    if (!set_text(c, c->hash, arg(c, 1), item, (struct slice){text, (size_t)len}, false)) return (void)reply_no_memory(c);
+    if (!set_text(c->hash, arg(c, 1), item, (struct slice){text, (size_t)len}, false)) return (void)reply_no_memory(c);
     reply_int(c, n);
 }
 

@@ -76,10 +76,8 @@ static shards_t shards_of(struct client *c, const struct command *command) {
     return which;
 }
 
-static void free_gone(struct client *c) {
-    items_free(c->gone);
-    c->gone = NULL;
-    for (int i = 0; c->flushed && i < SHARDS; i++) table_empty(&c->flushed[i]);
+static void free_flushed(struct client *c) {
+    for (int i = 0; i < SHARDS; i++) table_empty(&c->flushed[i]);
     budget_free(c->flushed);
     c->flushed = NULL;
 }
@@ -105,7 +103,7 @@ void command_run(struct client *c) {
     store_lock(which);
     command->run(c);
     store_unlock(which);
-    if (c->gone || c->flushed) free_gone(c);
+    if (c->flushed) free_flushed(c);
     if (c->overflow) too_long(c);
 }
 
@@ -138,16 +136,9 @@ struct item *add_key(struct client *c, enum kind kind, void *value) {
     return NULL;
 }
 
-void drop_key(struct client *c, uint64_t hash, struct slice key) {
-    struct item *item = store_take(hash, key);
-    if (!item) return;
-    item->next = c->gone;
-    c->gone = item;
-}
-
 void drop_if_empty(struct client *c, const struct item *item) {
     size_t left = item->kind == KIND_LIST ? item->value.list->count : item->value.table->count;
-    if (left == 0) drop_key(c, c->hash, arg(c, 1));
+    if (left == 0) store_drop(c->hash, arg(c, 1));
 }
 
 /* One [set]: whether it holds `c`. `*at` comes to the byte behind it. An unclosed one ends with the pattern. */

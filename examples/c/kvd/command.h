@@ -35,6 +35,5 @@ bool find_key(struct client *c, enum kind kind, struct item **out);
 /* The same, and made where it is not there. */
 bool need_key(struct client *c, enum kind kind, struct item **out);
 struct item *add_key(struct client *c, enum kind kind, void *value); /* NULL: replied; the value is freed */
-void drop_key(struct client *c, uint64_t hash, struct slice key);    /* its memory goes when the locks are open */
 void drop_if_empty(struct client *c, const struct item *item);       /* the container of argument 1 */
 #endif

@@ -1,12 +1,15 @@
 #include "store.h"
 
+#include "budget.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 
 struct shard {
     gmp_mutex_t lock;
     struct table keys;
-    size_t swept; /* the chain that store_sweep looks at next */
+    struct item *gone; /* freed after the unlock */
+    size_t swept;      /* the chain that store_sweep looks at next */
     uint64_t random;
 } __attribute__((aligned(128)));
 
@@ -25,7 +28,15 @@ void store_lock(shards_t which) {
 }
 
 void store_unlock(shards_t which) {
-    for (; which; which &= which - 1) gmp_mutex_unlock(&shards[__builtin_ctzll(which)].lock);
+    struct item *gone[SHARDS];
+    int n = 0;
+    for (; which; which &= which - 1) {
+        struct shard *shard = &shards[__builtin_ctzll(which)];
+        if (shard->gone) gone[n++] = shard->gone;
+        shard->gone = NULL;
+        gmp_mutex_unlock(&shard->lock);
+    }
+    while (n > 0) items_free(gone[--n]);
 }
 
 static bool is_over(const struct item *item, int64_t now) { return item->expires != 0 && item->expires <= now; }
@@ -33,7 +44,7 @@ static bool is_over(const struct item *item, int64_t now) { return item->expires
 struct item *store_find(uint64_t hash, struct slice key) {
     struct item *item = table_find(&home(hash)->keys, hash, key);
     if (!item || item->expires == 0 || !is_over(item, now_ms())) return item;
-    item_free(store_take(hash, key));
+    store_drop(hash, key);
     return NULL;
 }
 
@@ -45,10 +56,27 @@ struct item *store_add(uint64_t hash, struct slice key, enum kind kind, void *va
     return item;
 }
 
-struct item *store_take(uint64_t hash, struct slice key) {
+static void throw_away(struct shard *shard, struct item *item) {
+    item->next = shard->gone;
+    shard->gone = item;
+}
+
+bool store_drop(uint64_t hash, struct slice key) {
     struct item *item = table_take(&home(hash)->keys, hash, key);
-    if (item) store_expire(item, 0);
-    return item;
+    if (!item) return false;
+    store_expire(item, 0);
+    throw_away(home(hash), item);
+    return true;
+}
+
+bool store_replace(struct item *item, enum kind kind, void *value) {
+    struct item *old = budget_alloc(sizeof *old);
+    if (!old) return false;
+    *old = (struct item){.kind = item->kind, .value = item->value};
+    throw_away(home(item->hash), old);
+    item->kind = (uint8_t)kind;
+    item->value.text = value;
+    return true;
 }
 
 void store_expire(struct item *item, int64_t when) {
@@ -92,7 +120,6 @@ size_t store_expiring(void) { return atomic_load(&expiring); }
 void store_set_expiry_hook(void (*hook)(void)) { expiry_hook = hook; }
 
 static void sweep_shard(struct shard *shard, size_t most, int64_t now) {
-    struct item *gone = NULL;
     shards_t which = (shards_t)1 << (shard - shards);
     store_lock(which);
     for (size_t n = 0; n < most && n < shard->keys.room; n++) {
@@ -102,16 +129,13 @@ static void sweep_shard(struct shard *shard, size_t most, int64_t now) {
             struct item *next = item->next;
             if (is_over(item, now)) {
                 size_t room = shard->keys.room;
-                item = store_take(item->hash, (struct slice){item->key, item->key_len});
-                item->next = gone;
-                gone = item;
+                store_drop(item->hash, (struct slice){item->key, item->key_len});
                 if (shard->keys.room != room) break;
             }
             item = next;
         }
     }
     store_unlock(which);
-    items_free(gone);
 }
 
 void store_sweep(size_t most) {

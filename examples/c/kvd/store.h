@@ -18,10 +18,12 @@ shards_t shard_of(uint64_t hash);
 void store_lock(shards_t which);
 void store_unlock(shards_t which);
 
-/* With the key's shard locked. An item is valid until the unlock or store_remove. */
+/* With the key's shard locked. An item is valid until the unlock or store_drop. */
 struct item *store_find(uint64_t hash, struct slice key);
 struct item *store_add(uint64_t hash, struct slice key, enum kind kind, void *value); /* a key that store_find did not find */
-struct item *store_take(uint64_t hash, struct slice key);   /* NULL or one that is the caller's to free, best after the unlock */
+bool store_drop(uint64_t hash, struct slice key);           /* whether it was there; its memory goes after the unlock */
+/* The key holds this from now on; what it held goes after the unlock. False: no memory, and nothing has changed. */
+bool store_replace(struct item *item, enum kind kind, void *value);
 void store_expire(struct item *item, int64_t when);         /* 0: never */
 struct item *store_random(uint64_t hash, const struct table *t); /* of the value of a key with this hash */
 
