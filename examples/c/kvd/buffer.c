@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Most clients wait, most of the time: a page for both of a client's buffers is enough for a batch of short commands. */
-enum { FIRST = 2048 - 16 };
+/* Most clients wait, most of the time, with nothing in their buffers; this holds a batch of short commands. */
+enum { FIRST = 768 - 16 };
 
 bool buffer_reserve(struct buffer *b, size_t more) {
     if (b->room - b->len >= more) return true;

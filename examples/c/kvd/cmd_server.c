@@ -188,13 +188,13 @@ static void info(struct client *c) {
                        "# Clients\r\nconnected_clients:%lld\r\nmaxclients:%d\r\n"
                        "# Memory\r\nused_memory:%zu\r\nmaxmemory:%zu\r\nmaxmemory_policy:noeviction\r\n"
                        "# Stats\r\ntotal_connections_received:%llu\r\nrejected_connections:%llu\r\ntimed_out_connections:%llu\r\n"
-                       "# Runtime\r\ngmp_procs:%d\r\ngmp_threads:%d\r\ngmp_switches:%llu\r\n"
+                       "# Runtime\r\ngmp_procs:%d\r\ngmp_threads:%d\r\ngmp_switches:%llu\r\ngmp_polls:%llu\r\n"
                        "# Keyspace\r\ndb0:keys=%zu,expires=%zu\r\n",
                        KVD_VERSION, (long)getpid(), figures.port, (long long)((gmp_now() - figures.started) / 1000000000),
                        (long long)atomic_load(&figures.clients), figures.max_clients, budget_used(), budget_limit(),
                        (unsigned long long)atomic_load(&figures.accepted), (unsigned long long)atomic_load(&figures.refused),
                        (unsigned long long)atomic_load(&figures.timed_out), stats.procs, stats.threads,
-                       (unsigned long long)stats.switches, store_count(), store_expiring());
+                       (unsigned long long)stats.switches, (unsigned long long)stats.polls, store_count(), store_expiring());
     reply_bulk(c, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
 }
 
