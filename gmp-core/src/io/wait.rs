@@ -121,7 +121,6 @@ impl Watched {
                 Err(Refused::Other(_)) => return self.wait_blocking(events, deadline),
             }
         } else {
-            s.poller.doubt();
             look
         };
         self.wait_task(desc, directions(events), deadline, look, tried)
@@ -257,14 +256,21 @@ unsafe impl Object for Place<'_> {
         i.s().poller.count();
         self.counted.set(true);
         i.s().waits_for_descriptor(i);
+        let tried = self.tried;
         // SAFETY: not in the queue yet, so nobody else's; from then on it stays until the wait has ended.
         let node = unsafe {
             let events = (*self.node.get()).value.get();
             *self.node.get() = Node::new(waiter, events, 0);
             &*self.node.get()
         };
-        match self.desc.enlist(node, self.look, self.deadline, self.tried, || waiter.arm()) {
-            desc::Enlisted::Waits => wait::Enlisted::Waits,
+        match self.desc.enlist(node, self.look, self.deadline, tried, || waiter.arm()) {
+            desc::Enlisted::Waits => {
+                // The task may be gone by now, and all that it owns.
+                if !tried {
+                    i.s().poller.doubt();
+                }
+                wait::Enlisted::Waits
+            }
             desc::Enlisted::Try | desc::Enlisted::Gone => wait::Enlisted::Done,
             desc::Enlisted::Expired => wait::Enlisted::Expired,
         }

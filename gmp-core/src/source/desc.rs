@@ -30,8 +30,9 @@ pub const WRITE: u32 = 2;
 
 /// In `state`: its events say what a short read says, too (a TCP socket).
 const SHORT_IS_EMPTY: u32 = 1;
-/// There were urgent data: reads stop at the mark, so a short one says nothing.
-const URGENT: u32 = 2;
+/// There were urgent data, at whose mark reads stop, or the end has come, of which only a read tells that finds nothing before it:
+/// a short one says nothing.
+const SPECIAL: u32 = 2;
 /// Somebody waits for it who has not tried: its registration is to be looked at (`poller.rs`).
 const UNSURE: u32 = 4;
 /// Somebody is between the question whether a listener is ready and a call that would block if it were not.
@@ -129,7 +130,7 @@ impl Desc {
     pub fn is_emptied(&self, look: Look, reader: u64) -> bool {
         self.reader.load(Relaxed) == reader
             && self.emptied.load(Relaxed) == look.counts[0]
-            && self.state.load(Relaxed) & (SHORT_IS_EMPTY | URGENT) == SHORT_IS_EMPTY
+            && self.state.load(Relaxed) & (SHORT_IS_EMPTY | SPECIAL) == SHORT_IS_EMPTY
     }
 
     /// `reader` has read, after `look`; `short`: less than it had room for.
@@ -228,17 +229,18 @@ impl Desc {
     }
 
     /// An event of the file `seq`. Who is to be woken.
-    pub fn happened(&self, seq: u32, events: u32, urgent: bool) -> Claimed {
+    pub fn happened(&self, seq: u32, events: u32, special: bool) -> Claimed {
         let mut claimed = Claimed::none();
         self.lock.lock();
         if self.seq.load(Relaxed) == seq {
+            // Before the counts: who reads after a look that counts it finds the mark.
+            if special {
+                self.mark(SPECIAL);
+            }
             for (direction, count) in self.counts.iter().enumerate() {
                 if events & (1 << direction) != 0 {
                     count.store(count.load(Relaxed).wrapping_add(1), Release);
                 }
-            }
-            if urgent {
-                self.mark(URGENT);
             }
             self.claim(events, TRY, &mut claimed);
         }

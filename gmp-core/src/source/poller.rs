@@ -16,7 +16,7 @@
 //! Called by: tasks before they wait, machines that search or sleep, the monitor. Blocks: [`Poller::wait`] only.
 
 use super::desc::{Ask, Desc, Look, Told, READ, WRITE};
-use crate::primitive::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
+use crate::primitive::{fence, AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*};
 use crate::sys::poll::{self, Event, BATCH};
 use crate::sys::{clock, fd, process, Errno};
 use crate::task::wait_queue::Claimed;
@@ -204,9 +204,11 @@ impl Poller {
         self.waiters.fetch_sub(1, Relaxed);
     }
 
-    /// Somebody waits who has not tried.
+    /// Somebody waits who has not tried, and has marked the record so before.
     #[inline(always)]
     pub fn doubt(&self) {
+        // With the one in `check`: either that finds the mark, or this finds that there is no doubt any more.
+        fence(SeqCst);
         if !self.unsure.load(Relaxed) {
             self.checked.store(clock::now(), Relaxed);
             self.unsure.store(true, Relaxed);
@@ -302,7 +304,7 @@ impl Poller {
             let Some(desc) = known(fd) else { continue };
             let reads = if event.reads() { READ } else { 0 };
             let writes = if event.writes() { WRITE } else { 0 };
-            claimed.append(desc.happened(seq, reads | writes, event.is_urgent()));
+            claimed.append(desc.happened(seq, reads | writes, event.is_special()));
         }
         let since = now - self.checked.load(Relaxed);
         if doubts && (n == 0 && since >= UNSURE || since > UNSURE_AT_MOST) {
@@ -315,6 +317,7 @@ impl Poller {
     #[cold]
     fn check(&self, queue: i32, now: i64, claimed: &mut Claimed) {
         self.unsure.store(false, Relaxed);
+        fence(SeqCst);
         self.checked.store(now, Relaxed);
         for (at, chunk) in TABLE.chunks[..TABLE.end.load(Acquire) as usize].iter().enumerate() {
             let chunk = chunk.load(Acquire);

@@ -37,9 +37,9 @@ impl Event {
         self.0.events & (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0
     }
 
-    /// There are urgent data.
-    pub fn is_urgent(&self) -> bool {
-        self.0.events & libc::EPOLLPRI as u32 != 0
+    /// More than plain bytes is there to be read: urgent data, the end, an error.
+    pub fn is_special(&self) -> bool {
+        self.0.events & (libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0
     }
 }
 

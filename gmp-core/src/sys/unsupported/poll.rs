@@ -30,7 +30,7 @@ impl Event {
     }
 
     /// No.
-    pub fn is_urgent(&self) -> bool {
+    pub fn is_special(&self) -> bool {
         false
     }
 }
