@@ -1221,7 +1221,7 @@ void gmp_chan_free(gmp_chan_t *chan);
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_ECLOSED: the channel is closed, or was while this waited. GMP_EAGAIN: it would wait, and GMP_NOWAIT was given.
  *          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_EINVAL: `value` is NULL.
- *          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
+ *          GMP_EMISUSE: a channel of a timer or for signals. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
  * @since   0.1
  */
 int gmp_chan_send(gmp_chan_t *chan,
@@ -1252,7 +1252,7 @@ int gmp_chan_recv(gmp_chan_t *chan,
  * @param chan  The channel.
  * @return      GMP_OK or a code.
  * @context any thread or task  @blocks never
- * @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel. GMP_EFORKED: a channel of a fork's parent.
+ * @errors  GMP_EMISUSE: NULL, closed already, or a channel of a timer or context, or for signals. GMP_EFORKED: a channel of a fork's parent.
  * @since   0.1
  */
 int gmp_chan_close(gmp_chan_t *chan);
@@ -1288,7 +1288,7 @@ size_t gmp_chan_cap(const gmp_chan_t *chan);
  * @context any thread or task  @blocks the task, or a thread that is no task
  * @errors  GMP_EAGAIN: no case can be done, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the
  *          task's context ended. GMP_EINVAL: too many cases, `cases` is NULL, an op is unknown, a send has no value.
- *          GMP_EMISUSE: a send to a timer's channel. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
+ *          GMP_EMISUSE: a send to a channel of a timer or for signals. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
  *          GMP_EFORKED: a channel of a fork's parent is among them.
  * @since   0.1
  */

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn gmp_chan_free(chan: *mut gmp_chan_t) {
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_ECLOSED: the channel is closed, or was while this waited. GMP_EAGAIN: it would wait, and GMP_NOWAIT was given.
 ///          GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the task's context ended. GMP_EINVAL: `value` is NULL.
-///          GMP_EMISUSE: a timer's channel. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
+///          GMP_EMISUSE: a channel of a timer or for signals. GMP_ENOMEM: no room for a deadline. GMP_EFORKED: a channel of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_chan_send(chan: *mut gmp_chan_t, value: *const c_void, deadline: gmp_time_t) -> c_int {
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn gmp_chan_recv(chan: *mut gmp_chan_t, value_out: *mut c_
 /// @param chan  The channel.
 /// @return      GMP_OK or a code.
 /// @context any thread or task  @blocks never
-/// @errors  GMP_EMISUSE: NULL, closed already, or a timer's or context's channel. GMP_EFORKED: a channel of a fork's parent.
+/// @errors  GMP_EMISUSE: NULL, closed already, or a channel of a timer or context, or for signals. GMP_EFORKED: a channel of a fork's parent.
 /// @since   0.1
 #[no_mangle]
 pub unsafe extern "C" fn gmp_chan_close(chan: *mut gmp_chan_t) -> c_int {

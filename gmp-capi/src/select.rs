@@ -49,7 +49,7 @@ const _: () = assert!(
 /// @context any thread or task  @blocks the task, or a thread that is no task
 /// @errors  GMP_EAGAIN: no case can be done, and GMP_NOWAIT was given. GMP_ETIMEDOUT: the deadline passed. GMP_ECANCELED: the
 ///          task's context ended. GMP_EINVAL: too many cases, `cases` is NULL, an op is unknown, a send has no value.
-///          GMP_EMISUSE: a send to a timer's channel. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
+///          GMP_EMISUSE: a send to a channel of a timer or for signals. GMP_ENOMEM: no memory for many cases, or no room for a deadline.
 ///          GMP_EFORKED: a channel of a fork's parent is among them.
 /// @since   0.1
 #[no_mangle]

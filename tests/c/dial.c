@@ -87,6 +87,36 @@ SCENARIO(listener_that_never_answers_ends_at_the_deadline) {
     CHECK_IDLE();
 }
 
+/* A descriptor's number may have been somebody's who left a deadline behind. */
+static void numbers_are_used_again(void *unused) {
+    gmp_time_t start;
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        int before = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+        CHECK(before >= 0);
+        CHECK_OK(gmp_fd_set_deadline(before, POLLIN | POLLOUT, gmp_now() - 1));
+        close(before);
+        start = gmp_now();
+        CHECK_CODE(gmp_dial("tcp", silent.at, start + 30 * MS), GMP_ETIMEDOUT);
+        CHECK(gmp_now() >= start + 30 * MS);
+        before = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_OK(gmp_fd_set_deadline(before, POLLIN | POLLOUT, gmp_now() - 1));
+        close(before);
+        fd = gmp_listen("tcp", "127.0.0.1:0");
+        CHECK_FD(fd);
+        start = gmp_now();
+        CHECK_CODE(gmp_accept(fd, NULL, NULL, start + 5 * MS), GMP_ETIMEDOUT);
+        CHECK(gmp_now() >= start + 5 * MS);
+        CHECK_OK(gmp_close_fd(fd));
+    }
+}
+SCENARIO(deadline_of_a_number_used_before_does_not_count) {
+    int fd = bound(SOCK_STREAM, "127.0.0.1", 0);
+    deafen(fd);
+    silent = with_port("127.0.0.1", port_of(fd));
+    task_and_thread(numbers_are_used_again);
+}
+
 static void *dial_silent(void *unused) {
     (void)unused;
     return (void *)(intptr_t)gmp_dial("tcp", silent.at, GMP_FOREVER);

@@ -6,7 +6,7 @@
 //! Always true: the status is taken by the one call that is about to answer with it, so a wait that ends otherwise leaves the child to others.
 //! Called by: any task or thread. Blocks: the task, or a thread that is no task.
 
-use super::{close_fd, poll_fd, Result};
+use super::{close_fd, fresh, poll_fd, Result};
 use crate::base::clock;
 use crate::base::error::Error;
 use crate::sys::child;
@@ -30,7 +30,7 @@ pub fn wait(pid: i32, deadline: i64) -> Result<i32> {
         }
         match child::open(pid) {
             Ok(Some(fd)) => {
-                let ended = poll_fd(fd, i32::from(libc::POLLIN), deadline);
+                let ended = poll_fd(fresh(fd), i32::from(libc::POLLIN), deadline);
                 // It was open, and is nobody else's.
                 let _closed = close_fd(fd);
                 ended?;

@@ -11,7 +11,7 @@
 //!
 //! Called by: any task or thread. Blocks: the task, or a thread that is no task.
 
-use super::super::{close_fd, poll_fd, Result};
+use super::super::{close_fd, fresh, poll_fd, Result};
 use super::address::{self, Endpoint, Family, Host, Network, Port};
 use super::{order, resolve};
 use crate::base::clock;
@@ -182,6 +182,7 @@ impl Race<'_> {
             Some(several) => several.add(fd),
             None => {
                 let several = Several::new()?;
+                fresh(several.fd());
                 let added = self.live.iter().try_for_each(|attempt| several.add(attempt.fd));
                 // Closed with the race.
                 self.several = Some(several);
@@ -247,7 +248,7 @@ impl Race<'_> {
 }
 
 fn open(family: i32, kind: Kind) -> Result<i32> {
-    let fd = endpoint::open(family, kind)?;
+    let fd = fresh(endpoint::open(family, kind)?);
     if kind == Kind::Datagram && family != libc::AF_UNIX {
         if let Err(e) = endpoint::set_broadcast(fd) {
             close(fd);

@@ -8,7 +8,7 @@
 //!
 //! Called by: any task or thread. Blocks: the task, or a thread that is no task, while a name is looked up.
 
-use super::super::Result;
+use super::super::{fresh, Result};
 use super::address::{self, Endpoint, Family, Host, Network, Port};
 use super::{order, resolve};
 use crate::base::error::Error;
@@ -68,7 +68,7 @@ fn bind(network: &Network, at: &SocketAddr) -> std::result::Result<i32, Errno> {
 }
 
 fn open(kind: Kind, at: &Address, only_v6: Option<bool>) -> std::result::Result<i32, Errno> {
-    let fd = endpoint::open(at.family(), kind)?;
+    let fd = fresh(endpoint::open(at.family(), kind)?);
     let set = || {
         if let Some(only) = only_v6 {
             endpoint::set_only_v6(fd, only)?;
