@@ -1,13 +1,18 @@
 //! The C ABI of the runtime, as far as this package calls it. `gmprt.h` is the truth; shim/class.c, which includes
 //! it, asserts the sizes used here.
 //!
-//! Owns: nothing. Blocks: `gmp_wg_wait`, `gmp_yield`, `gmp_checkpoint` and `gmp_sleep` park a task or block a thread.
+//! Owns: nothing. Blocks: `gmp_wg_wait`, `gmp_yield`, `gmp_checkpoint`, `gmp_sleep` and what takes a deadline park a task
+//! or block a thread.
 
 use std::ffi::{c_char, c_int, c_void};
 
+pub const EAGAIN: c_int = -11;
 pub const ENOMEM: c_int = -12;
 pub const EINVAL: c_int = -22;
 pub const ETIMEDOUT: c_int = -110;
+pub const ECANCELED: c_int = -125;
+/// Codes below this one are the runtime's own, the others are negated errno values.
+pub const OWN_CODES: c_int = -4096;
 pub const ESTOPPED: c_int = -4098;
 pub const EMISUSE: c_int = -4100;
 
@@ -85,4 +90,16 @@ extern "C" {
     pub fn gmp_wg_add(wg: *mut WaitGroup, n: i64) -> c_int;
     pub fn gmp_wg_done(wg: *mut WaitGroup) -> c_int;
     pub fn gmp_wg_wait(wg: *mut WaitGroup, deadline: i64) -> c_int;
+    pub fn gmp_blocking_enter() -> c_int;
+    pub fn gmp_blocking_exit() -> c_int;
+    pub fn gmp_recv(fd: c_int, buf: *mut c_void, n: usize, flags: c_int, deadline: i64) -> isize;
+    pub fn gmp_send(fd: c_int, buf: *const c_void, n: usize, flags: c_int, deadline: i64) -> isize;
+    pub fn gmp_write(fd: c_int, buf: *const c_void, n: usize, deadline: i64) -> isize;
+    pub fn gmp_sendfile(out: c_int, from: c_int, offset: *mut libc::off_t, n: usize, deadline: i64) -> isize;
+    pub fn gmp_accept(fd: c_int, addr: *mut libc::sockaddr, len: *mut libc::socklen_t, deadline: i64) -> c_int;
+    pub fn gmp_poll_fd(fd: c_int, events: c_int, deadline: i64) -> c_int;
+    pub fn gmp_fd_set_deadline(fd: c_int, events: c_int, deadline: i64) -> c_int;
+    pub fn gmp_close_fd(fd: c_int) -> c_int;
+    pub fn gmp_dial(network: *const c_char, address: *const c_char, deadline: i64) -> c_int;
+    pub fn gmp_listen(network: *const c_char, address: *const c_char) -> c_int;
 }

@@ -38,6 +38,7 @@ pub static GMP_ERROR: Exception = Exception::new();
 pub static STOPPED: Exception = Exception::new();
 pub static MISUSE: Exception = Exception::new();
 pub static TASK_EXIT: Exception = Exception::new();
+pub static CANCELLED: Exception = Exception::new();
 
 /// Makes the types; -1 with an exception set on failure.
 ///
@@ -58,7 +59,18 @@ pub unsafe fn make() -> c_int {
             c"Raised in tasks that still wait when the interpreter exits, so that their ``finally`` blocks run.",
             ffi::PyExc_BaseException,
         );
-        for (slot, made) in [(&GMP_ERROR, base), (&STOPPED, stopped), (&MISUSE, misuse), (&TASK_EXIT, exit)] {
+        let cancelled = new_type(
+            c"gmp_py.Cancelled",
+            c"Raised in a task whose wait was ended because the task was cancelled.",
+            ffi::PyExc_BaseException,
+        );
+        for (slot, made) in [
+            (&GMP_ERROR, base),
+            (&STOPPED, stopped),
+            (&MISUSE, misuse),
+            (&TASK_EXIT, exit),
+            (&CANCELLED, cancelled),
+        ] {
             if made.is_null() {
                 return -1;
             }
@@ -87,11 +99,36 @@ pub unsafe fn raise_code(code: c_int) -> *mut ffi::PyObject {
             abi::EINVAL => ffi::PyExc_ValueError,
             abi::ESTOPPED => STOPPED.get(),
             abi::EMISUSE => MISUSE.get(),
+            abi::ECANCELED => CANCELLED.get(),
             _ => GMP_ERROR.get(),
         };
         ffi::PyErr_SetString(kind, abi::gmp_strerror(code));
     }
     ptr::null_mut()
+}
+
+/// Sets the exception for the negative code of a call on a descriptor, and gives NULL: for an errno value the OSError of
+/// that kind.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn raise_io(code: c_int) -> *mut ffi::PyObject {
+    // SAFETY: the GIL is held; errno is this thread's, and nothing comes between writing and reading it.
+    unsafe {
+        match code {
+            abi::ENOMEM => ffi::PyErr_NoMemory(),
+            abi::ETIMEDOUT => {
+                ffi::PyErr_SetString(ffi::PyExc_TimeoutError, c"timed out".as_ptr());
+                ptr::null_mut()
+            }
+            abi::ECANCELED => raise_code(code),
+            code if code < abi::OWN_CODES => raise_code(code),
+            code => {
+                *libc::__errno_location() = -code;
+                ffi::PyErr_SetFromErrno(ffi::PyExc_OSError)
+            }
+        }
+    }
 }
 
 /// Takes the exception that is set, with its traceback in place; the caller owns it.

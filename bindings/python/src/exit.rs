@@ -8,7 +8,7 @@
 //! Called by: the interpreter's atexit, the C library's fork, and the entry of a task that was forked.
 
 use crate::wait::{self, Waiter};
-use crate::{abi, calls, errors, live, shim};
+use crate::{abi, calls, errors, io, live, shim};
 use pyo3::ffi;
 use std::ffi::{c_int, c_long, CStr};
 use std::ptr;
@@ -69,12 +69,19 @@ unsafe fn request_exit(task: *mut crate::task::Task) {
             return;
         }
         let waits = !(*task).parked.is_null();
-        if waits || (*task).yielding || ffi::PyThreadState_SetAsyncExc(head.id as c_long, errors::TASK_EXIT.get()) == 0
+        let on_fd = (*task).fd_plus_one != 0;
+        if waits
+            || on_fd
+            || (*task).yielding
+            || ffi::PyThreadState_SetAsyncExc(head.id as c_long, errors::TASK_EXIT.get()) == 0
         {
             head.exit = 1;
         }
         if waits {
             Waiter::interrupt((*task).parked);
+        }
+        if on_fd {
+            io::interrupt(task);
         }
     }
 }

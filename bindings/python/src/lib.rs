@@ -5,20 +5,27 @@
 //!
 //! The way of a task: calls.rs `go` → task.rs `spawn` → shim/class.c, the runtime's hooks, then `entry` → task.rs
 //! `gmp_py_begin`, `gmp_py_end`, `gmp_py_done` → class.c `finish`. The way of a wait: calls.rs or task_type.rs →
-//! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back.
+//! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
+//! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
 //! Unsafe code is in every module but docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
+mod address;
 mod args;
 mod calls;
 mod docs;
 mod errors;
 mod exit;
+mod io;
 mod live;
 mod module;
 mod native;
+mod net;
+mod patched;
 mod shim;
+mod stream;
+mod stream_type;
 mod task;
 mod task_type;
 mod wait;

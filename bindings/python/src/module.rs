@@ -3,7 +3,7 @@
 //! Owns: the order of start-up. Runs once, at import, in the main interpreter. The only user of PyO3 beyond its C
 //! declarations, since nothing here waits in the runtime.
 
-use crate::{abi, calls, errors, exit, shim, task_type, wait};
+use crate::{abi, calls, errors, exit, net, shim, stream_type, task_type, wait};
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -120,12 +120,16 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     // SAFETY: the GIL is held, once a process.
     let task = unsafe { task_type::make() } as *mut ffi::PyObject;
+    // SAFETY: as above.
+    let stream = unsafe { stream_type::make() } as *mut ffi::PyObject;
     let types = [
         ("Task", task),
+        ("Stream", stream),
         ("GmpError", errors::GMP_ERROR.get()),
         ("Stopped", errors::STOPPED.get()),
         ("Misuse", errors::MISUSE.get()),
         ("TaskExit", errors::TASK_EXIT.get()),
+        ("Cancelled", errors::CANCELLED.get()),
     ];
     for (name, object) in types {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
@@ -138,7 +142,7 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    for method in calls::methods() {
+    for method in calls::methods().iter_mut().chain(net::methods()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {
             let raw = ffi::PyCFunction_NewEx(method, std::ptr::null_mut(), package.as_ptr());

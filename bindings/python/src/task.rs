@@ -33,6 +33,9 @@ pub struct Task {
     pub joiners: Waiters,
     /// What this task waits on, while it waits in a call of this package.
     pub parked: *mut Waiter,
+    /// The descriptor that it waits on, plus one, while it is in a call of io.rs; 0: none. And what for.
+    pub fd_plus_one: c_int,
+    pub fd_events: c_int,
     pub prev: *mut Task,
     pub next: *mut Task,
     /// One strong reference, or null for Python tasks.

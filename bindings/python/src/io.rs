@@ -1,0 +1,190 @@
+//! How a call waits on a descriptor: in a task it parks the task, elsewhere it blocks the thread with the GIL released, and
+//! the main thread goes on answering signals.
+//!
+//! Owns: the mark in a task that says what it waits on (`fd_plus_one`, `fd_events`), which exit looks at.
+//!
+//! Always true:
+//!  - I1. A task calls the runtime with its thread state attached where the call parks it or returns at once: the class's
+//!    hooks give the GIL to the next task. What may block the thread, names and lingering closes, is called detached.
+//!  - I2. Memory that is handed to the runtime belongs to the calling frame (a bytes object of its own, a buffer that it
+//!    holds), never to an object that others may change meanwhile.
+//!  - I3. Nothing of PyO3 lives across a wait (wait.rs, W3).
+//!
+//! Called with the GIL held, by net.rs, stream.rs and patched.rs. Blocks its caller, nothing else.
+
+use crate::task::Task;
+use crate::{abi, errors, shim, wait};
+use pyo3::ffi;
+use std::ffi::c_int;
+
+pub const READ: c_int = libc::POLLIN as c_int;
+pub const WRITE: c_int = libc::POLLOUT as c_int;
+
+/// How long the main thread waits between two looks for signals.
+const SLICE_NS: i64 = 50_000_000;
+
+const SKELETON: bool = true;
+
+/// Runs `call`, a function of the runtime that waits on `fd` for `events` until the deadline it is given. Gives what it
+/// gave, or None with an exception set.
+///
+/// # Safety
+/// The GIL is held; `call` touches no Python object.
+pub unsafe fn wait(fd: c_int, events: c_int, deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
+    // SAFETY: the GIL is held; a task's own object lives while it runs.
+    unsafe {
+        let task = shim::shim_current() as *mut Task;
+        if task.is_null() {
+            return from_thread(deadline, call);
+        }
+        (*task).fd_plus_one = fd.saturating_add(1);
+        (*task).fd_events = events;
+        let got = if SKELETON { wait::detached(|| call(deadline)) } else { call(deadline) };
+        (*task).fd_plus_one = 0;
+        if (*task).head.exit != 0 {
+            // What `interrupt` set; clean-up may wait again.
+            abi::gmp_fd_set_deadline(fd, events, abi::FOREVER);
+            wait::exit_requested(task);
+            return None;
+        }
+        Some(got)
+    }
+}
+
+/// As `wait`, for a call that may block its thread for long and has no descriptor that it waits on.
+///
+/// # Safety
+/// As `wait`.
+pub unsafe fn wait_detached(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
+    // SAFETY: as `wait`. A task that parks while detached goes on detached, on whatever thread (shim/class.c).
+    unsafe {
+        let task = shim::shim_current() as *mut Task;
+        if task.is_null() {
+            return from_thread(deadline, call);
+        }
+        let got = wait::detached(|| call(deadline));
+        if wait::exit_requested(task) {
+            return None;
+        }
+        Some(got)
+    }
+}
+
+unsafe fn from_thread(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
+    // SAFETY: as `wait`.
+    unsafe {
+        match shim::shim_caller() {
+            shim::CALLER_THREAD if shim::shim_closing() != 0 => {
+                errors::STOPPED.raise(c"the interpreter is exiting");
+                None
+            }
+            shim::CALLER_THREAD if wait::is_main_thread() && deadline != abi::NOWAIT => loop {
+                let slice = abi::gmp_after_ns(SLICE_NS).min(deadline);
+                let got = wait::detached(|| call(slice));
+                if got != abi::ETIMEDOUT as isize {
+                    return Some(got);
+                }
+                if ffi::PyErr_CheckSignals() != 0 {
+                    return None;
+                }
+                if slice == deadline {
+                    return Some(got);
+                }
+            },
+            shim::CALLER_THREAD => Some(wait::detached(|| call(deadline))),
+            _ => {
+                wait::may_enter();
+                None
+            }
+        }
+    }
+}
+
+/// Ends the wait of a task that is in `wait`: its deadline is now.
+///
+/// # Safety
+/// The GIL is held and the task is in `wait`, with its exit mark set.
+pub unsafe fn interrupt(task: *mut Task) {
+    // SAFETY: plain reads of a live task. The call never waits.
+    unsafe {
+        abi::gmp_fd_set_deadline((*task).fd_plus_one - 1, (*task).fd_events, abi::gmp_now());
+    }
+}
+
+/// What a call gave: its number, or None with an exception set. A try that found nothing has timed out.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn decode(got: Option<isize>) -> Option<usize> {
+    let got = got?;
+    if got >= 0 {
+        return Some(got as usize);
+    }
+    let code = if got == abi::EAGAIN as isize { abi::ETIMEDOUT } else { got as c_int };
+    // SAFETY: the GIL is held.
+    unsafe { errors::raise_io(code) };
+    None
+}
+
+/// Sends all of `data` with `send`; how much was sent is lost with an exception.
+///
+/// # Safety
+/// The GIL is held and `data` stays in place.
+pub unsafe fn send_all(fd: c_int, data: &[u8], flags: c_int, deadline: i64) -> bool {
+    let mut sent = 0;
+    // SAFETY: as the caller promises.
+    unsafe {
+        loop {
+            let rest = &data[sent..];
+            let got = wait(fd, WRITE, deadline, |until| {
+                abi::gmp_send(fd, rest.as_ptr().cast(), rest.len(), flags, until)
+            });
+            let Some(n) = decode(got) else { return false };
+            sent += n;
+            if sent >= data.len() {
+                return true;
+            }
+        }
+    }
+}
+
+/// Closes a descriptor and wakes who waits on it.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn close(fd: c_int) -> c_int {
+    // SAFETY: the GIL is held; `linger` is of the size that is told.
+    unsafe {
+        match shim::shim_caller() {
+            shim::CALLER_NATIVE_TASK | shim::CALLER_HOOK => plain_close(fd),
+            shim::CALLER_THREAD if shim::shim_closing() != 0 => plain_close(fd),
+            shim::CALLER_THREAD => wait::detached(|| abi::gmp_close_fd(fd)),
+            _ if lingers(fd) => wait::detached(|| abi::gmp_close_fd(fd)),
+            _ => abi::gmp_close_fd(fd),
+        }
+    }
+}
+
+/// # Safety
+/// `fd` belongs to the caller.
+pub unsafe fn plain_close(fd: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if libc::close(fd) == 0 {
+            0
+        } else {
+            -*libc::__errno_location()
+        }
+    }
+}
+
+/// Whether close(2) may wait for what was not sent yet.
+unsafe fn lingers(fd: c_int) -> bool {
+    let mut linger = libc::linger { l_onoff: 0, l_linger: 0 };
+    let mut size = std::mem::size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: `linger` is of the size that is told.
+    let got = unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw mut linger).cast(), &mut size)
+    };
+    got == 0 && linger.l_onoff != 0 && linger.l_linger > 0
+}
