@@ -94,7 +94,6 @@ extern "C" {
     pub fn gmp_blocking_exit() -> c_int;
     pub fn gmp_recv(fd: c_int, buf: *mut c_void, n: usize, flags: c_int, deadline: i64) -> isize;
     pub fn gmp_send(fd: c_int, buf: *const c_void, n: usize, flags: c_int, deadline: i64) -> isize;
-    pub fn gmp_write(fd: c_int, buf: *const c_void, n: usize, deadline: i64) -> isize;
     pub fn gmp_sendfile(out: c_int, from: c_int, offset: *mut libc::off_t, n: usize, deadline: i64) -> isize;
     pub fn gmp_accept(fd: c_int, addr: *mut libc::sockaddr, len: *mut libc::socklen_t, deadline: i64) -> c_int;
     pub fn gmp_poll_fd(fd: c_int, events: c_int, deadline: i64) -> c_int;

@@ -5,6 +5,7 @@
 use crate::errors;
 use pyo3::ffi;
 use std::ffi::{c_char, c_int};
+use std::fmt::Display;
 use std::mem::{offset_of, size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr;
@@ -37,17 +38,14 @@ impl Address {
             match c_int::from(self.storage.ss_family) {
                 libc::AF_INET => {
                     let v4 = &*(storage as *const libc::sockaddr_in);
-                    let host = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).to_string();
-                    let port = c_int::from(u16::from_be(v4.sin_port));
-                    ffi::Py_BuildValue(c"(s#i)".as_ptr(), host.as_ptr() as *const c_char, host.len() as isize, port)
+                    let host = host(&Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)));
+                    ffi::Py_BuildValue(c"(Ni)".as_ptr(), host, c_int::from(u16::from_be(v4.sin_port)))
                 }
                 libc::AF_INET6 => {
                     let v6 = &*(storage as *const libc::sockaddr_in6);
-                    let host = Ipv6Addr::from(v6.sin6_addr.s6_addr).to_string();
                     ffi::Py_BuildValue(
-                        c"(s#iII)".as_ptr(),
-                        host.as_ptr() as *const c_char,
-                        host.len() as isize,
+                        c"(NiII)".as_ptr(),
+                        host(&Ipv6Addr::from(v6.sin6_addr.s6_addr)),
                         c_int::from(u16::from_be(v6.sin6_port)),
                         u32::from_be(v6.sin6_flowinfo),
                         v6.sin6_scope_id,
@@ -71,6 +69,13 @@ impl Address {
             ffi::PyUnicode_DecodeFSDefaultAndSize(path.as_ptr(), end as isize)
         }
     }
+}
+
+/// A new str, which a format's `N` takes over; NULL with an exception set makes that fail, too.
+unsafe fn host(address: &dyn Display) -> *mut ffi::PyObject {
+    let text = address.to_string();
+    // SAFETY: the GIL is held; the length is the text's.
+    unsafe { ffi::PyUnicode_FromStringAndSize(text.as_ptr() as *const c_char, text.len() as isize) }
 }
 
 /// A socket's own address, or with `peer` that of the other end; NULL with an exception set on failure.

@@ -21,7 +21,9 @@ import sysconfig as _sysconfig
 if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("gmp_py does not support free-threaded builds of CPython: use a build with the GIL")
 
+from . import monkey, net
 from ._gmp import (
+    Cancelled,
     GmpError,
     Misuse,
     Stopped,
@@ -41,6 +43,7 @@ from ._gmp import (
 from ._stats import Stats, stats
 
 __all__ = [
+    "Cancelled",
     "GmpError",
     "Misuse",
     "Stats",
@@ -55,6 +58,8 @@ __all__ = [
     "go",
     "go_native",
     "max_procs",
+    "monkey",
+    "net",
     "num_tasks",
     "run",
     "sleep",

@@ -3,7 +3,11 @@ from contextvars import Context
 from types import GenericAlias
 from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple, final
 
+from . import monkey as monkey
+from . import net as net
+
 __all__ = [
+    "Cancelled",
     "GmpError",
     "Misuse",
     "Stats",
@@ -18,6 +22,8 @@ __all__ = [
     "go",
     "go_native",
     "max_procs",
+    "monkey",
+    "net",
     "num_tasks",
     "run",
     "sleep",
@@ -35,6 +41,7 @@ class GmpError(Exception): ...
 class Stopped(GmpError): ...
 class Misuse(GmpError, RuntimeError): ...
 class TaskExit(BaseException): ...
+class Cancelled(BaseException): ...
 
 @final
 class Task(Generic[_T_co]):
