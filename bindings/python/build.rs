@@ -14,7 +14,7 @@ fn main() {
     let include = dir_from_env("GMPRT_INCLUDE_DIR", &here.join("../../include"));
 
     let mut shim = cc::Build::new();
-    for file in ["shim/class.c", "shim/exit.c", "shim/tmp_names.c"] {
+    for file in ["shim/class.c", "shim/exit.c"] {
         shim.file(file);
         println!("cargo:rerun-if-changed={file}");
     }

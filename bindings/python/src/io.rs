@@ -23,8 +23,6 @@ pub const WRITE: c_int = libc::POLLOUT as c_int;
 /// How long the main thread waits between two looks for signals.
 const SLICE_NS: i64 = 50_000_000;
 
-const SKELETON: bool = true;
-
 /// Runs `call`, a function of the runtime that waits on `fd` for `events` until the deadline it is given. Gives what it
 /// gave, or None with an exception set.
 ///
@@ -39,7 +37,7 @@ pub unsafe fn wait(fd: c_int, events: c_int, deadline: i64, mut call: impl FnMut
         }
         (*task).fd_plus_one = fd.saturating_add(1);
         (*task).fd_events = events;
-        let got = if SKELETON { wait::detached(|| call(deadline)) } else { call(deadline) };
+        let got = call(deadline);
         (*task).fd_plus_one = 0;
         if (*task).head.exit != 0 {
             // What `interrupt` set; clean-up may wait again.
