@@ -90,8 +90,6 @@ extern "C" {
     pub fn gmp_wg_add(wg: *mut WaitGroup, n: i64) -> c_int;
     pub fn gmp_wg_done(wg: *mut WaitGroup) -> c_int;
     pub fn gmp_wg_wait(wg: *mut WaitGroup, deadline: i64) -> c_int;
-    pub fn gmp_blocking_enter() -> c_int;
-    pub fn gmp_blocking_exit() -> c_int;
     pub fn gmp_recv(fd: c_int, buf: *mut c_void, n: usize, flags: c_int, deadline: i64) -> isize;
     pub fn gmp_send(fd: c_int, buf: *const c_void, n: usize, flags: c_int, deadline: i64) -> isize;
     pub fn gmp_sendfile(out: c_int, from: c_int, offset: *mut libc::off_t, n: usize, deadline: i64) -> isize;

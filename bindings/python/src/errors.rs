@@ -64,13 +64,9 @@ pub unsafe fn make() -> c_int {
             c"Raised in a task whose wait was ended because the task was cancelled.",
             ffi::PyExc_BaseException,
         );
-        for (slot, made) in [
-            (&GMP_ERROR, base),
-            (&STOPPED, stopped),
-            (&MISUSE, misuse),
-            (&TASK_EXIT, exit),
-            (&CANCELLED, cancelled),
-        ] {
+        for (slot, made) in
+            [(&GMP_ERROR, base), (&STOPPED, stopped), (&MISUSE, misuse), (&TASK_EXIT, exit), (&CANCELLED, cancelled)]
+        {
             if made.is_null() {
                 return -1;
             }

@@ -5,7 +5,7 @@
 //!
 //! Always true:
 //!  - I1. A task calls the runtime with its thread state attached where the call parks it or returns at once: the class's
-//!    hooks give the GIL to the next task. What may block the thread, names and lingering closes, is called detached.
+//!    hooks give the GIL to the next task. What may block the thread, a lingering close, is called detached.
 //!  - I2. Memory that is handed to the runtime belongs to the calling frame (a bytes object of its own, a buffer that it
 //!    holds), never to an object that others may change meanwhile.
 //!  - I3. Nothing of PyO3 lives across a wait (wait.rs, W3).
@@ -49,22 +49,23 @@ pub unsafe fn wait(fd: c_int, events: c_int, deadline: i64, mut call: impl FnMut
     }
 }
 
-/// As `wait`, for a call that may block its thread for long and has no descriptor that it waits on.
+/// As `wait`, for a call that waits on no descriptor of the caller's and cannot be taken up again: the main thread does not
+/// look for signals meanwhile.
 ///
 /// # Safety
 /// As `wait`.
-pub unsafe fn wait_detached(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
-    // SAFETY: as `wait`. A task that parks while detached goes on detached, on whatever thread (shim/class.c).
+pub unsafe fn wait_once(call: impl FnOnce() -> isize) -> Option<isize> {
+    // SAFETY: as `wait`.
     unsafe {
         let task = shim::shim_current() as *mut Task;
-        if task.is_null() {
-            return from_thread(deadline, call);
+        if !task.is_null() {
+            let got = call();
+            return (!wait::exit_requested(task)).then_some(got);
         }
-        let got = wait::detached(|| call(deadline));
-        if wait::exit_requested(task) {
+        if !wait::may_enter() {
             return None;
         }
-        Some(got)
+        Some(wait::detached(call))
     }
 }
 
@@ -134,9 +135,8 @@ pub unsafe fn send_all(fd: c_int, data: &[u8], flags: c_int, deadline: i64) -> b
     unsafe {
         loop {
             let rest = &data[sent..];
-            let got = wait(fd, WRITE, deadline, |until| {
-                abi::gmp_send(fd, rest.as_ptr().cast(), rest.len(), flags, until)
-            });
+            let got =
+                wait(fd, WRITE, deadline, |until| abi::gmp_send(fd, rest.as_ptr().cast(), rest.len(), flags, until));
             let Some(n) = decode(got) else { return false };
             sent += n;
             if sent >= data.len() {
@@ -181,8 +181,6 @@ unsafe fn lingers(fd: c_int) -> bool {
     let mut linger = libc::linger { l_onoff: 0, l_linger: 0 };
     let mut size = std::mem::size_of::<libc::linger>() as libc::socklen_t;
     // SAFETY: `linger` is of the size that is told.
-    let got = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw mut linger).cast(), &mut size)
-    };
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw mut linger).cast(), &mut size) };
     got == 0 && linger.l_onoff != 0 && linger.l_linger > 0
 }

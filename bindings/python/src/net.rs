@@ -1,6 +1,6 @@
 //! The functions below `gmp_py.net` and `gmp_py.monkey`: raw methods, so that no frame of PyO3 lies under a switch.
 //!
-//! Owns: nothing. Called by the package's Python half, with the GIL held. All but `_close_fd` and `_listen` wait; see
+//! Owns: nothing. Called by the package's Python half, with the GIL held. All but the last ones wait; see
 //! io.rs.
 
 use crate::address::{self, Address};
@@ -11,21 +11,20 @@ use std::ptr;
 
 type Object = *mut ffi::PyObject;
 
-/// A descriptor's number.
-///
-/// # Safety
-/// The GIL is held; `value` is NULL or an object.
-pub unsafe fn descriptor(value: Object) -> Option<c_int> {
+/// A descriptor's number; a closed one's is negative, and raises what closed ones do.
+unsafe fn descriptor(value: Object) -> Option<c_int> {
     // SAFETY: the GIL is held.
     unsafe {
         if value.is_null() {
             ffi::PyErr_SetString(ffi::PyExc_TypeError, c"a descriptor is required".as_ptr());
             return None;
         }
-        match ffi::PyObject_AsFileDescriptor(value) {
-            -1 => None,
-            fd => Some(fd),
+        let fd = int(value)?;
+        if fd < 0 {
+            errors::raise_io(-libc::EBADF);
+            return None;
         }
+        Some(fd)
     }
 }
 
@@ -77,8 +76,7 @@ unsafe extern "C" fn dial(_: Object, values: *const Object, count: ffi::Py_ssize
         let Some(network_text) = text(network, c"network") else { return ptr::null_mut() };
         let Some(address_text) = text(address, c"address") else { return ptr::null_mut() };
         let Some(deadline) = args::deadline(timeout) else { return ptr::null_mut() };
-        // Detached: a name may be looked up on this thread.
-        let got = io::wait_detached(deadline, |until| abi::gmp_dial(network_text, address_text, until) as isize);
+        let got = io::wait_once(|| abi::gmp_dial(network_text, address_text, deadline) as isize);
         match got {
             None => ptr::null_mut(),
             Some(code) if code < 0 => {
@@ -102,7 +100,7 @@ unsafe extern "C" fn listen(_: Object, values: *const Object, count: ffi::Py_ssi
         };
         let Some(network_text) = text(network, c"network") else { return ptr::null_mut() };
         let Some(address_text) = text(address, c"address") else { return ptr::null_mut() };
-        let got = io::wait_detached(abi::NOWAIT, |_| abi::gmp_listen(network_text, address_text) as isize);
+        let got = io::wait_once(|| abi::gmp_listen(network_text, address_text) as isize);
         match got {
             None => ptr::null_mut(),
             Some(code) if code < 0 => raise_named(code as c_int, network, address),
@@ -222,24 +220,6 @@ unsafe extern "C" fn sendfile(_: Object, values: *const Object, count: ffi::Py_s
     }
 }
 
-/// Calls a function that is known to block, with the processor handed off.
-unsafe extern "C" fn blocking(_: Object, values: *mut Object, count: ffi::Py_ssize_t) -> Object {
-    // SAFETY: the interpreter's fastcall protocol. Between the two calls of the runtime stands foreign code only; if that
-    // waited in the runtime, the section is over and the second call says so.
-    unsafe {
-        if count < 1 {
-            ffi::PyErr_SetString(ffi::PyExc_TypeError, c"a function is required".as_ptr());
-            return ptr::null_mut();
-        }
-        let entered = !shim::shim_current().is_null() && abi::gmp_blocking_enter() == 0;
-        let result = ffi::PyObject_Vectorcall(*values, values.add(1), (count - 1) as usize, ptr::null_mut());
-        if entered {
-            abi::gmp_blocking_exit();
-        }
-        result
-    }
-}
-
 unsafe extern "C" fn socket_methods(_: Object, kind: Object) -> Object {
     // SAFETY: the GIL is held.
     unsafe { patched::methods(kind) }
@@ -278,9 +258,16 @@ pub fn methods() -> &'static mut [ffi::PyMethodDef] {
         method((c"_accept", c"_accept(fd, timeout=None)\n--\n\n"), named(accept), NAMED),
         method((c"_wait_fd", c"_wait_fd(fd, events, timeout=None)\n--\n\n"), named(wait_fd), NAMED),
         method((c"_close_fd", c"_close_fd(fd, /)\n--\n\n"), F { PyCFunction: close_fd }, ffi::METH_O),
-        method((c"_sendfile", c"_sendfile(out_fd, in_fd, offset, count, timeout=None)\n--\n\n"), named(sendfile), NAMED),
-        method((c"_blocking", c"_blocking(fn, /, *args)\n--\n\n"), F { PyCFunctionFast: blocking }, FAST),
-        method((c"_socket_methods", c"_socket_methods(type, /)\n--\n\n"), F { PyCFunction: socket_methods }, ffi::METH_O),
+        method(
+            (c"_sendfile", c"_sendfile(out_fd, in_fd, offset, count, timeout=None)\n--\n\n"),
+            named(sendfile),
+            NAMED,
+        ),
+        method(
+            (c"_socket_methods", c"_socket_methods(type, /)\n--\n\n"),
+            F { PyCFunction: socket_methods },
+            ffi::METH_O,
+        ),
         method((c"_socket_address", c"_socket_address(fd, peer=False)\n--\n\n"), named(socket_address), NAMED),
         method((c"_in_task", c"_in_task()\n--\n\n"), F { PyCFunction: in_task }, ffi::METH_NOARGS),
     ]))

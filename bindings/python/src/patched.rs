@@ -87,6 +87,12 @@ unsafe fn positional_int(values: *const Object, count: ffi::Py_ssize_t, at: ffi:
     }
 }
 
+/// The flags of a call of which they are the second argument; None also for those that forbid it to wait.
+unsafe fn waiting_flags(values: *const Object, count: ffi::Py_ssize_t) -> Option<c_int> {
+    // SAFETY: the interpreter's fastcall protocol.
+    unsafe { positional_int(values, count, 1).filter(|flags| flags & libc::MSG_DONTWAIT == 0) }
+}
+
 /// Drops the exception that a failed conversion has set: the method will raise its own.
 unsafe fn clear<T>(value: Option<T>) -> Option<T> {
     if value.is_none() {
@@ -101,7 +107,7 @@ unsafe extern "C" fn recv(this: Object, values: *mut Object, count: ffi::Py_ssiz
     unsafe {
         if let Some((fd, deadline)) = parks(this).filter(|_| count == 1 || count == 2) {
             let size = positional_int(values, count, 0).filter(|&n| n > 0);
-            if let (Some(size), Some(flags)) = (size, positional_int(values, count, 1)) {
+            if let (Some(size), Some(flags)) = (size, waiting_flags(values, count)) {
                 return stream::receive(fd, size as ffi::Py_ssize_t, flags, deadline);
             }
         }
@@ -116,7 +122,7 @@ unsafe extern "C" fn recv_into(this: Object, values: *const Object, count: ffi::
         let parsed = clear(args::parse(values, count, names, [c"buffer", c"nbytes", c"flags"]));
         let numbers = parsed.and_then(|[buffer, nbytes, flags]| {
             let wish = clear(net::int(nbytes))?;
-            let flags = clear(net::int(flags))?;
+            let flags = clear(net::int(flags)).filter(|flags| flags & libc::MSG_DONTWAIT == 0)?;
             let view = clear(stream::view(buffer, ffi::PyBUF_WRITABLE))?;
             Some((view, wish, flags))
         });
@@ -144,7 +150,7 @@ unsafe fn sending(
     // SAFETY: the interpreter's fastcall protocol; the buffer is held until it is released below.
     unsafe {
         let (fd, deadline) = parks(this).filter(|_| count == 1 || count == 2)?;
-        let flags = positional_int(values, count, 1)?;
+        let flags = waiting_flags(values, count)?;
         let mut view = clear(stream::view(*values, ffi::PyBUF_SIMPLE))?;
         let start = if view.len == 0 { ptr::dangling() } else { view.buf as *const u8 };
         let result = send(fd, std::slice::from_raw_parts(start, view.len as usize), flags, deadline);
@@ -176,7 +182,9 @@ unsafe fn send_all(fd: c_int, data: &[u8], flags: c_int, deadline: i64) -> Objec
 
 unsafe extern "C" fn send(this: Object, values: *mut Object, count: ffi::Py_ssize_t) -> Object {
     // SAFETY: the interpreter's fastcall protocol.
-    unsafe { sending(this, values, count, send_some).unwrap_or_else(|| SEND.call(this, values, count, ptr::null_mut())) }
+    unsafe {
+        sending(this, values, count, send_some).unwrap_or_else(|| SEND.call(this, values, count, ptr::null_mut()))
+    }
 }
 
 unsafe extern "C" fn sendall(this: Object, values: *mut Object, count: ffi::Py_ssize_t) -> Object {
@@ -199,11 +207,7 @@ unsafe extern "C" fn accept(this: Object, _: Object) -> Object {
         let mut peer = Address::new();
         let Some(accepted) = net::accepted(fd, &mut peer, deadline) else { return ptr::null_mut() };
         let address = peer.object();
-        let pair = if address.is_null() {
-            address
-        } else {
-            ffi::Py_BuildValue(c"(iN)".as_ptr(), accepted, address)
-        };
+        let pair = if address.is_null() { address } else { ffi::Py_BuildValue(c"(iN)".as_ptr(), accepted, address) };
         if pair.is_null() {
             io::plain_close(accepted);
         }
@@ -215,9 +219,7 @@ unsafe fn knows_family(fd: c_int) -> bool {
     let mut domain: c_int = 0;
     let mut size = std::mem::size_of::<c_int>() as libc::socklen_t;
     // SAFETY: `domain` is of the size that is told.
-    let got = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &mut size)
-    };
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &mut size) };
     got == 0 && [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX].contains(&domain)
 }
 
@@ -243,12 +245,8 @@ pub unsafe fn methods(kind: Object) -> Object {
             ffi::Py_XDECREF(own.0.swap(method, Ordering::Relaxed));
         }
         let doc = c"As socket.socket's; a task that waits in it is parked.".as_ptr();
-        let method = |own: &Own, ml_meth, ml_flags| ffi::PyMethodDef {
-            ml_name: own.1.as_ptr(),
-            ml_meth,
-            ml_flags,
-            ml_doc: doc,
-        };
+        let method =
+            |own: &Own, ml_meth, ml_flags| ffi::PyMethodDef { ml_name: own.1.as_ptr(), ml_meth, ml_flags, ml_doc: doc };
         let table = Box::leak(Box::new([
             method(&RECV, F { PyCFunctionFast: recv }, FAST),
             method(&RECV_INTO, F { PyCFunctionFastWithKeywords: recv_into }, NAMED),
@@ -262,11 +260,8 @@ pub unsafe fn methods(kind: Object) -> Object {
         }
         for entry in table {
             let descriptor = ffi::PyDescr_NewMethod(kind as *mut ffi::PyTypeObject, entry);
-            let set = if descriptor.is_null() {
-                -1
-            } else {
-                ffi::PyDict_SetItemString(found, entry.ml_name, descriptor)
-            };
+            let set =
+                if descriptor.is_null() { -1 } else { ffi::PyDict_SetItemString(found, entry.ml_name, descriptor) };
             ffi::Py_XDECREF(descriptor);
             if set != 0 {
                 ffi::Py_DECREF(found);

@@ -313,7 +313,10 @@ pub unsafe extern "C" fn write(this: Object, values: *const Object, count: ffi::
         let Some(fd) = (*stream).open_fd() else { return ptr::null_mut() };
         let Some(mut view) = view(data, ffi::PyBUF_SIMPLE) else { return ptr::null_mut() };
         let length = view.len;
-        let bytes = std::slice::from_raw_parts(if length == 0 { ptr::dangling() } else { view.buf as *const u8 }, length as usize);
+        let bytes = std::slice::from_raw_parts(
+            if length == 0 { ptr::dangling() } else { view.buf as *const u8 },
+            length as usize,
+        );
         let sent = io::send_all(fd, bytes, 0, deadline);
         ffi::PyBuffer_Release(&mut view);
         if sent {
@@ -402,8 +405,9 @@ pub unsafe fn release(stream: *mut Stream) {
     // SAFETY: S3. A close that enters the runtime could switch tasks in a deallocator.
     unsafe {
         (*stream).drop_ahead();
-        if (*stream).fd >= 0 {
-            io::plain_close((*stream).fd);
+        let fd = std::mem::replace(&mut (*stream).fd, -1);
+        if fd >= 0 {
+            io::plain_close(fd);
         }
     }
 }

@@ -30,6 +30,7 @@ unsafe extern "C" fn finalize(this: Object) {
         if ffi::PyErr_ResourceWarning(this, 1, c"unclosed %R".as_ptr(), this) != 0 {
             ffi::PyErr_WriteUnraisable(this);
         }
+        stream::release(this as *mut Stream); // here: the warning may keep the object
         if !pending.is_null() {
             ffi::PyErr_SetObject(ffi::Py_TYPE(pending) as Object, pending);
             ffi::Py_DECREF(pending);
@@ -118,7 +119,8 @@ Example:
     (b'a', b'b', b'')
 ";
 
-const READINTO_DOC: &CStr = c"readinto($self, /, buffer, timeout=None)\n--\n\nReads into a buffer, waiting until something is there.
+const READINTO_DOC: &CStr =
+    c"readinto($self, /, buffer, timeout=None)\n--\n\nReads into a buffer, waiting until something is there.
 
 Args:
     buffer: A writable bytes-like object, such as a bytearray.
@@ -187,7 +189,8 @@ Example:
     (2, b'ab')
 ";
 
-const CLOSE_WRITE_DOC: &CStr = c"close_write($self, /)\n--\n\nTells the other end that nothing more will be written; reading goes on.
+const CLOSE_WRITE_DOC: &CStr =
+    c"close_write($self, /)\n--\n\nTells the other end that nothing more will be written; reading goes on.
 
 Raises:
     OSError: The connection is gone, or the stream was closed (EBADF).
@@ -202,7 +205,8 @@ Example:
     b''
 ";
 
-const CLOSE_DOC: &CStr = c"close($self, /)\n--\n\nCloses the connection. Calls that wait on it end with OSError (EBADF).
+const CLOSE_DOC: &CStr =
+    c"close($self, /)\n--\n\nCloses the connection. Calls that wait on it end with OSError (EBADF).
 
 Closing twice does nothing.
 
@@ -267,7 +271,12 @@ pub unsafe fn make() -> *mut ffi::PyTypeObject {
     let (no_attribute, no_member) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     let attributes = Box::leak(Box::new([
         attribute(c"closed", stream::get_closed, c"Whether `close` was called.", ptr::null_mut()),
-        attribute(c"local_address", stream::get_address, c"This end's address, as in the socket module.", ptr::null_mut()),
+        attribute(
+            c"local_address",
+            stream::get_address,
+            c"This end's address, as in the socket module.",
+            ptr::null_mut(),
+        ),
         attribute(c"remote_address", stream::get_address, c"The other end's address, as in the socket module.", peer),
         no_attribute,
     ]));
@@ -294,8 +303,7 @@ pub unsafe fn make() -> *mut ffi::PyTypeObject {
         slot(ffi::Py_tp_members, members.as_mut_ptr() as *mut c_void),
         slot(0, ptr::null_mut()),
     ];
-    let flags =
-        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE;
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE;
     let mut spec = ffi::PyType_Spec {
         name: c"gmp_py.net.Stream".as_ptr() as *const c_char,
         basicsize: std::mem::size_of::<Stream>() as c_int,

@@ -14,9 +14,9 @@ from typing import Any
 
 from . import _gmp
 
-_own_select = select.select
-_own_poll = select.poll
-_own_epoll = select.epoll
+_own_select: Any = select.select
+_own_poll: Any = select.poll
+_own_epoll: Any = select.epoll
 # What poll and epoll have in common; the rest (POLLNVAL) is known without waiting.
 _EVENTS = POLLIN | POLLOUT | POLLPRI | select.POLLRDHUP
 
@@ -32,7 +32,7 @@ def patch() -> None:
     global _patched
     if _patched:
         return
-    select.select = _select  # type: ignore[assignment]
+    select.select = _select
     select.poll = Poll  # type: ignore[assignment, misc]
     select.epoll = Epoll  # type: ignore[assignment, misc]
     selectors.SelectSelector._select = staticmethod(_select)  # type: ignore[attr-defined]
@@ -89,7 +89,8 @@ def _is_empty(found: tuple[list[Any], list[Any], list[Any]]) -> bool:
 def _select(rlist: Iterable[Any], wlist: Iterable[Any], xlist: Iterable[Any], timeout: Any = None, /) -> Any:
     if not _gmp._in_task():
         return _own_select(rlist, wlist, xlist, timeout)
-    lists = list(rlist), list(wlist), list(xlist)
+    # An iterator would be used up by the first look.
+    lists = [files if isinstance(files, (list, tuple)) else list(files) for files in (rlist, wlist, xlist)]
     found = _own_select(*lists, 0)
     if timeout is not None:
         if not isinstance(timeout, (int, float)) and not hasattr(timeout, "__index__"):
@@ -137,10 +138,10 @@ class Poll:
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         if not _gmp._in_task():
-            return self._own.poll(timeout)
+            return list(self._own.poll(timeout))
         if timeout is not None:
-            if not isinstance(timeout, (int, float)):
-                return self._own.poll(timeout)  # the one that complains
+            if not isinstance(timeout, (int, float)) or not timeout < 2**31:
+                return list(self._own.poll(timeout))  # the one that complains
             timeout = None if timeout < 0 else timeout / 1000
         wanted = {fd: events & _EVENTS for fd, events in self._wanted.items() if events & _EVENTS}
         found: list[tuple[int, int]] = _until_ready(wanted, timeout, lambda: self._own.poll(0))
@@ -163,7 +164,7 @@ class Epoll:
 
     @property
     def closed(self) -> bool:
-        return self._own.closed
+        return bool(self._own.closed)
 
     def close(self) -> None:
         self._own.close()
@@ -177,10 +178,10 @@ class Epoll:
 
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
         if not _gmp._in_task():
-            return self._own.poll(timeout, maxevents)
+            return list(self._own.poll(timeout, maxevents))
         if timeout is not None:
-            if not isinstance(timeout, (int, float)):
-                return self._own.poll(timeout, maxevents)  # the one that complains
+            if not isinstance(timeout, (int, float)) or not timeout < 2**31 / 1000 or not -1 <= maxevents < 2**31:
+                return list(self._own.poll(timeout, maxevents))  # the one that complains
             timeout = None if timeout < 0 else float(timeout)
         wanted = {self._own.fileno(): POLLIN}
         found: list[tuple[int, int]] = _until_ready(wanted, timeout, lambda: self._own.poll(0, maxevents))

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 from . import _gmp
+from ._elsewhere import call_elsewhere
 
 _Own = _socket.socket
 _own_getaddrinfo = _socket.getaddrinfo
@@ -58,16 +59,27 @@ def patch(dns: bool) -> None:
 
 def _handing_on(own: Callable[..., Any]) -> Callable[..., Any]:
     def lookup(*args: Any, **kwargs: Any) -> Any:
-        if not _gmp._in_task():
+        if not _gmp._in_task() or (args and _is_numeric(args[0])):
             return own(*args, **kwargs)
-        if kwargs:
-            return _gmp._blocking(lambda: own(*args, **kwargs))
-        return _gmp._blocking(own, *args)
+        return call_elsewhere(own, *args, **kwargs)
 
     lookup.__name__ = lookup.__qualname__ = own.__name__
     lookup.__doc__ = own.__doc__
     lookup.__module__ = own.__module__
     return lookup
+
+
+def _is_numeric(host: Any) -> bool:
+    """Whether a host is one that nobody needs to be asked for."""
+    if host is None or host in ("", b""):
+        return True
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host if isinstance(host, str) else host.decode("ascii"))
+            return True
+        except (OSError, AttributeError, ValueError):
+            pass
+    return False
 
 
 def _wait(sock: socket.socket, events: int, end: float | None) -> None:
@@ -92,45 +104,47 @@ def _retry(sock: socket.socket, events: int, own: Callable[..., Any], *args: Any
             _wait(sock, events, end)
 
 
-def _parks(sock: socket.socket) -> bool:
-    return _gmp._in_task() and _Own.gettimeout(sock) != 0.0 and _Own.fileno(sock) >= 0
+def _parks(sock: socket.socket, flags: Any = 0) -> bool:
+    if not _gmp._in_task() or _Own.gettimeout(sock) == 0.0 or _Own.fileno(sock) < 0:
+        return False
+    return not (isinstance(flags, int) and flags & _MSG_DONTWAIT)
 
 
 def recvfrom(self: socket.socket, bufsize: int, flags: int = 0, /) -> Any:
-    if not _parks(self):
+    if not _parks(self, flags):
         return _Own.recvfrom(self, bufsize, flags)
     return _retry(self, POLLIN, _Own.recvfrom, bufsize, flags | _MSG_DONTWAIT)
 
 
 def recvfrom_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
-    if not _parks(self):
+    if not _parks(self, flags):
         return _Own.recvfrom_into(self, buffer, nbytes, flags)
     return _retry(self, POLLIN, _Own.recvfrom_into, buffer, nbytes, flags | _MSG_DONTWAIT)
 
 
 def recvmsg(self: socket.socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    if not _parks(self):
+    if not _parks(self, flags):
         return _Own.recvmsg(self, bufsize, ancbufsize, flags)
     return _retry(self, POLLIN, _Own.recvmsg, bufsize, ancbufsize, flags | _MSG_DONTWAIT)
 
 
 def recvmsg_into(self: socket.socket, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    if not _parks(self):
+    if not _parks(self, flags):
         return _Own.recvmsg_into(self, buffers, ancbufsize, flags)
     buffers = list(buffers)  # an iterator would be used up by the first try
     return _retry(self, POLLIN, _Own.recvmsg_into, buffers, ancbufsize, flags | _MSG_DONTWAIT)
 
 
 def sendto(self: socket.socket, data: Any, *args: Any) -> int:
-    if not _parks(self) or not 1 <= len(args) <= 2 or (len(args) == 2 and not isinstance(args[0], int)):
-        return _Own.sendto(self, data, *args)
     flags = args[0] if len(args) == 2 else 0
+    if not _parks(self, flags) or not 1 <= len(args) <= 2 or not isinstance(flags, int):
+        return _Own.sendto(self, data, *args)
     sent: int = _retry(self, POLLOUT, _Own.sendto, data, flags | _MSG_DONTWAIT, args[-1])
     return sent
 
 
 def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
-    if not _parks(self):
+    if not _parks(self, flags):
         return _Own.sendmsg(self, buffers, ancdata, flags, address)
     buffers, ancdata = list(buffers), list(ancdata)
     sent: int = _retry(self, POLLOUT, _Own.sendmsg, buffers, ancdata, flags | _MSG_DONTWAIT, address)
@@ -157,23 +171,49 @@ def _connect(sock: socket.socket, address: Any) -> int:
     """Connects within the socket's timeout; gives the error's number, EWOULDBLOCK when the time is over."""
     timeout = _Own.gettimeout(sock)
     end = None if timeout is None else monotonic() + timeout
-    # The interpreter's own method, which knows every form of address and looks up names, without its wait.
-    _Own.settimeout(sock, 0.0)
-    try:
-        error = _gmp._blocking(_Own.connect_ex, sock, address)
-    finally:
-        if _Own.fileno(sock) >= 0:
-            _Own.settimeout(sock, timeout)
-    if error == errno.EAGAIN and sock.family == socket.AF_UNIX:
-        # The listener's queue is full, and nothing tells when it no longer is: this thread waits.
-        return int(_gmp._blocking(_Own.connect_ex, sock, address))
+    address = _numeric(sock, address)
+    pause = 0.001
+    while True:
+        error = _try_connect(sock, address, timeout)
+        if error != errno.EAGAIN or sock.family != socket.AF_UNIX:
+            break
+        # The listener's queue is full, and nothing tells when it no longer is.
+        if end is not None and monotonic() >= end:
+            return errno.EWOULDBLOCK
+        _gmp.sleep(pause)
+        pause = min(2 * pause, 0.05)
     if error not in (errno.EINPROGRESS, errno.EINTR):
-        return int(error)
+        return error
     try:
         _wait(sock, POLLOUT, end)
     except TimeoutError:
         return errno.EWOULDBLOCK
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error == 0 and timeout is None:
+        # As after a connect that waited in the kernel: the next one is told EISCONN.
+        _Own.connect_ex(sock, address)
+    return error
+
+
+def _try_connect(sock: socket.socket, address: Any, timeout: float | None) -> int:
+    """The interpreter's own method, which knows every form of address, without its wait."""
+    _Own.settimeout(sock, 0.0)
+    try:
+        return _Own.connect_ex(sock, address)
+    finally:
+        if _Own.fileno(sock) >= 0:
+            _Own.settimeout(sock, timeout)
+
+
+def _numeric(sock: socket.socket, address: Any) -> Any:
+    """An address whose host is looked up, where it is a name; all other things are the method's to complain about."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
+        return address
+    host = address[0]
+    if not isinstance(host, (str, bytes)) or _is_numeric(host) or host == "<broadcast>":
+        return address
+    found = call_elsewhere(_own_getaddrinfo, host, None, sock.family)
+    return (found[0][4][0], *address[1:])
 
 
 def _real_close(

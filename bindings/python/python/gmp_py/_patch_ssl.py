@@ -8,12 +8,9 @@ object's ``_gmp_timeout``, and every method that tells or sets it goes there.
 from collections.abc import Callable
 from select import POLLIN, POLLOUT
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _gmp
-
-if TYPE_CHECKING:
-    from ssl import SSLSocket
 
 _patched = False
 
@@ -33,7 +30,7 @@ def patch() -> None:
 
     own = _socket.socket
 
-    def adopt(self: SSLSocket) -> float | None:
+    def adopt(self: Any) -> float | None:
         """The program's timeout; the socket's own is 0 from now on."""
         try:
             timeout: float | None = self.__dict__["_gmp_timeout"]
@@ -42,14 +39,14 @@ def patch() -> None:
             own.settimeout(self, 0.0)
         return timeout
 
-    def give_back(self: SSLSocket) -> None:
+    def give_back(self: Any) -> None:
         """The TLS layer is gone: the socket waits by itself again."""
         if "_gmp_timeout" in self.__dict__:
             timeout = self.__dict__.pop("_gmp_timeout")
             if own.fileno(self) >= 0:
                 own.settimeout(self, timeout)
 
-    def call(self: SSLSocket, what: str, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self: Any, what: str, function: Callable[..., Any], *args: Any) -> Any:
         timeout = adopt(self)
         end = None
         while True:
@@ -71,73 +68,73 @@ def patch() -> None:
             if not _gmp._wait_fd(own.fileno(self), events, left):
                 raise TimeoutError(f"The {what} operation timed out")
 
-    def read(self: SSLSocket, len: int = 1024, buffer: Any = None) -> Any:
-        self._checkClosed()  # type: ignore[attr-defined]
-        if self._sslobj is None:  # type: ignore[attr-defined]
+    def read(self: Any, len: int = 1024, buffer: Any = None) -> Any:
+        self._checkClosed()
+        if self._sslobj is None:
             raise ValueError("Read on closed or unwrapped SSL socket.")
         args = (len,) if buffer is None else (len, buffer)
         try:
-            return call(self, "read", self._sslobj.read, *args)  # type: ignore[attr-defined]
+            return call(self, "read", self._sslobj.read, *args)
         except SSLError as error:
             if error.args[0] == SSL_ERROR_EOF and self.suppress_ragged_eofs:
                 return b"" if buffer is None else 0
             raise
 
-    def write(self: SSLSocket, data: Any) -> int:
-        self._checkClosed()  # type: ignore[attr-defined]
-        if self._sslobj is None:  # type: ignore[attr-defined]
+    def write(self: Any, data: Any) -> int:
+        self._checkClosed()
+        if self._sslobj is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
-        sent: int = call(self, "write", self._sslobj.write, data)  # type: ignore[attr-defined]
+        sent: int = call(self, "write", self._sslobj.write, data)
         return sent
 
     own_send = SSLSocket.send
 
-    def send(self: SSLSocket, data: Any, flags: int = 0) -> int:
-        self._checkClosed()  # type: ignore[attr-defined]
-        if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
+    def send(self: Any, data: Any, flags: int = 0) -> int:
+        self._checkClosed()
+        if self._sslobj is None or flags != 0:
             return own_send(self, data, flags)
         return write(self, data)
 
-    def do_handshake(self: SSLSocket, block: bool = False) -> None:
-        self._check_connected()  # type: ignore[attr-defined]
+    def do_handshake(self: Any, block: bool = False) -> None:
+        self._check_connected()
         timeout = self.gettimeout()
         try:
             if timeout == 0.0 and block:
                 self.settimeout(None)
-            call(self, "handshake", self._sslobj.do_handshake)  # type: ignore[attr-defined]
+            call(self, "handshake", self._sslobj.do_handshake)
         finally:
             self.settimeout(timeout)
 
-    def unwrap(self: SSLSocket) -> Any:
-        if not self._sslobj:  # type: ignore[attr-defined]
+    def unwrap(self: Any) -> Any:
+        if not self._sslobj:
             raise ValueError("No SSL wrapper around " + str(self))
-        plain = call(self, "shutdown", self._sslobj.shutdown)  # type: ignore[attr-defined]
-        self._sslobj = None  # type: ignore[attr-defined]
+        plain = call(self, "shutdown", self._sslobj.shutdown)
+        self._sslobj = None
         give_back(self)
         return plain
 
     own_shutdown = SSLSocket.shutdown
 
-    def shutdown(self: SSLSocket, how: int) -> None:
+    def shutdown(self: Any, how: int) -> None:
         own_shutdown(self, how)
         give_back(self)
 
-    def gettimeout(self: SSLSocket) -> float | None:
+    def gettimeout(self: Any) -> float | None:
         if "_gmp_timeout" in self.__dict__:
             timeout: float | None = self.__dict__["_gmp_timeout"]
             return timeout
         return own.gettimeout(self)
 
-    def settimeout(self: SSLSocket, value: float | None, /) -> None:
+    def settimeout(self: Any, value: float | None, /) -> None:
         own.settimeout(self, value)  # also the one that complains
         if "_gmp_timeout" in self.__dict__:
             self.__dict__["_gmp_timeout"] = own.gettimeout(self)
             own.settimeout(self, 0.0)
 
-    def setblocking(self: SSLSocket, flag: bool, /) -> None:
+    def setblocking(self: Any, flag: bool, /) -> None:
         settimeout(self, None if flag else 0.0)
 
-    def getblocking(self: SSLSocket) -> bool:
+    def getblocking(self: Any) -> bool:
         return gettimeout(self) != 0.0
 
     for method in (read, write, send, do_handshake, unwrap, shutdown, gettimeout, settimeout, setblocking, getblocking):

@@ -1,7 +1,7 @@
 """Makes the standard library's sockets park the task that waits, instead of blocking the thread under it.
 
-Nothing of this is needed for tasks to go on: a task that blocks in an ordinary socket keeps one thread busy, and the
-others run on elsewhere. Patched, ten thousand of them need no threads.
+A task that waits in an ordinary socket blocks its thread, and with it the other Python tasks. Patched, it is parked, and
+ten thousand of them wait on a few threads.
 
 The classes stay what they are (``socket.socket`` and ``ssl.SSLSocket`` get other methods), so sockets that exist and
 names that were imported before are patched too. Plain threads notice nothing.
@@ -51,7 +51,7 @@ def patch_socket(*, dns: bool = True) -> None:
     socket ends the calls that wait on it, with OSError (EBADF), and accepted TCP connections have TCP_NODELAY set.
 
     Args:
-        dns: Whether ``getaddrinfo`` and its relatives hand the processor on while they wait.
+        dns: Whether ``getaddrinfo`` and its relatives look up names on another thread, while other tasks run.
 
     Example:
         >>> import subprocess, sys

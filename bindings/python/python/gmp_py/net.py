@@ -19,6 +19,7 @@ Example:
     >>> listener.close()
 """
 
+import errno
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -142,7 +143,7 @@ def dial(network: str, address: str, timeout: float | None = None) -> Stream:
     """Connects to a server.
 
     Args:
-        network: ``'tcp'``, ``'tcp4'``, ``'tcp6'``, ``'udp'`` or ``'unix'``.
+        network: ``'tcp'``, ``'udp'``, each also with 4 or 6 behind it for one kind of IP, or ``'unix'``.
         address: ``'host:port'``, with an IPv6 host in brackets; for ``'unix'`` a path.
         timeout: Seconds for looking up the name and connecting; None or infinity waits for ever.
 
@@ -152,7 +153,7 @@ def dial(network: str, address: str, timeout: float | None = None) -> Stream:
     Raises:
         TimeoutError: The time is over.
         ValueError: There is no such network, or the address has another form.
-        OSError: There is no such host, or no connection to it (ConnectionRefusedError and others).
+        OSError: There is no such host (socket.gaierror), or no connection to it (ConnectionRefusedError and others).
 
     Example:
         >>> from gmp_py import net
@@ -161,7 +162,20 @@ def dial(network: str, address: str, timeout: float | None = None) -> Stream:
         ...         stream.remote_address == listener.address
         True
     """
-    return _gmp._dial(network, address, timeout)
+    try:
+        if not _gmp._in_task():
+            # A task's, so that a signal's handler can end the wait of the main thread.
+            return _gmp.go(_gmp._dial, network, address, timeout).join()
+        return _gmp._dial(network, address, timeout)
+    except OSError as error:
+        if network.startswith("unix") or error.errno not in (errno.ENOENT, errno.EREMOTEIO):
+            raise
+        import socket
+
+        again = error.errno == errno.EREMOTEIO
+        code = socket.EAI_AGAIN if again else socket.EAI_NONAME
+        why = "Temporary failure in name resolution" if again else "Name or service not known"
+        raise socket.gaierror(code, f"{why}: {address}") from None
 
 
 def listen(network: str, address: str) -> Listener:
@@ -169,7 +183,7 @@ def listen(network: str, address: str) -> Listener:
 
     Args:
         network: ``'tcp'``, ``'tcp4'``, ``'tcp6'`` or ``'unix'``.
-        address: ``'host:port'``; port 0 is any free one, which `Listener.address` tells. For ``'unix'`` a path.
+        address: ``'host:port'``, without a host for every address of this machine; port 0 is any free one, which `Listener.address` tells. For ``'unix'`` a path.
 
     Returns:
         The listener.
