@@ -90,7 +90,6 @@ try:
     {call}
 except KeyboardInterrupt:
     print("interrupted", flush=True)
-near.close(), far.close()
 """
 
 
