@@ -25,8 +25,9 @@ static bool grow(struct request *request, struct span *span, const char *piece, 
     return true;
 }
 
-static int refuse_extra(struct request *request, size_t length) {
-    if (length > request->limits->head - request->extra) return refuse(request, 431);
+/* With the status of what cannot be read: of a line that is both too long and wrong a piece may come first, or the fault. */
+static int count_extra(struct request *request, size_t length) {
+    if (length > request->limits->head - request->extra) return refuse(request, 400);
     request->extra += (uint32_t)length;
     return 0;
 }
@@ -43,19 +44,19 @@ static int on_url_complete(llhttp_t *parser) {
 
 static int on_field(llhttp_t *parser, const char *piece, size_t length) {
     struct request *request = of(parser);
-    if (request->headed) return refuse_extra(request, length);
+    if (request->headed) return count_extra(request, length);
     return grow(request, &request->field, piece, length) ? 0 : refuse(request, 400);
 }
 
 static int on_value(llhttp_t *parser, const char *piece, size_t length) {
     struct request *request = of(parser);
-    if (request->headed) return refuse_extra(request, length);
+    if (request->headed) return count_extra(request, length);
     return length == 0 || grow(request, &request->value, piece, length) ? 0 : refuse(request, 400);
 }
 
 static int on_extension(llhttp_t *parser, const char *piece, size_t length) {
     (void)piece;
-    return refuse_extra(of(parser), length);
+    return count_extra(of(parser), length);
 }
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
