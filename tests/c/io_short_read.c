@@ -338,7 +338,7 @@ static void two_readers(void *unused) {
     (void)unused;
     atomic_store(&shared_read, 0);
     for (int i = 0; i < 2; i++) CHECK_OK(gmp_spawn(read_of_both, NULL, NULL, &tasks[i]));
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 400; round++) {
         put("12345", 5);
         UNTIL(atomic_load(&shared_read) == 5 * (round + 1), gmp_yield());
     }
