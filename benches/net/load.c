@@ -205,6 +205,12 @@ int main(int argc, char **argv) {
   printf("message %.3f ns\n", (double)(end - first) / (double)counted);
   printf("p50 %.3f us\np99 %.3f us\np999 %.3f us\n", percentile(counted, 0.5) / 1e3, percentile(counted, 0.99) / 1e3,
          percentile(counted, 0.999) / 1e3);
-  fprintf(stderr, "%llu messages, %llu of them counted\n", (unsigned long long)seen, (unsigned long long)counted);
+  uint64_t least = UINT64_MAX, most = 0;
+  for (long i = 0; i < connections; i++) {
+    if (all[i].number < least) least = all[i].number;
+    if (all[i].number > most) most = all[i].number;
+  }
+  fprintf(stderr, "%llu messages, %llu of them counted; a connection had %llu to %llu\n", (unsigned long long)seen,
+          (unsigned long long)counted, (unsigned long long)least, (unsigned long long)most);
   return 0;
 }
