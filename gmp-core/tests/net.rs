@@ -13,7 +13,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{connected, error, fill, patient, Scratch, PATIENCE};
+use wire::{connected, error, fill, patient, refusing, Scratch, PATIENCE};
 
 /// Echoes every connection until the listener is closed, a task for each.
 fn echo(listener: &TcpListener) -> io::Result<usize> {
@@ -216,10 +216,7 @@ fn a_full_connection_takes_no_more_until_it_is_read() {
 fn addresses_are_resolved_and_tried_in_order() {
     let listener = TcpListener::bind("localhost:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let (_kept, closed) = refusing();
     let stream = TcpStream::connect(&[closed, address][..]).unwrap();
     assert_eq!((stream.peer_addr().unwrap(), stream.nodelay().unwrap()), (address, true));
     assert_eq!(TcpStream::connect(("localhost", address.port())).unwrap().peer_addr().unwrap().port(), address.port());

@@ -63,7 +63,10 @@ fn a_connected_socket_hears_its_peer_only() {
         assert_eq!(buf[..4], number.to_le_bytes());
     }
     echo.join().unwrap().unwrap();
-    // The server is gone with its task: the system says so at the next send, or at the receive after it.
+    // A socket that hears itself only: the system says so at the next send, or at the receive after it.
+    let deaf = udp();
+    deaf.connect(deaf.local_addr().unwrap()).unwrap();
+    client.connect(deaf.local_addr().unwrap()).unwrap();
     let refused = client.send(b"?").err().or_else(|| client.recv(&mut buf).err()).expect("an error");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }

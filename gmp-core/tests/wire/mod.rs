@@ -4,6 +4,8 @@
 use gmp_core::net::{TcpListener, TcpStream, UnixStream};
 use gmp_core::{time, Error};
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,6 +22,21 @@ pub fn connected() -> (TcpStream, TcpStream) {
     let (theirs, from) = listener.accept().unwrap();
     assert_eq!(from, ours.local_addr().unwrap());
     (patient(ours), patient(theirs))
+}
+
+/// An address where nobody listens, and nobody will while the socket is there.
+pub fn refusing() -> (OwnedFd, SocketAddr) {
+    // SAFETY: takes numbers; the answer is ours. All zero is an address but for its family: any, and no port.
+    unsafe {
+        let fd = OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0));
+        let mut any: libc::sockaddr_in = std::mem::zeroed();
+        any.sin_family = libc::AF_INET as libc::sa_family_t;
+        any.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+        assert_eq!(libc::bind(fd.as_raw_fd(), (&raw const any).cast(), size_of_val(&any) as libc::socklen_t), 0);
+        let as_std = std::net::TcpStream::from(fd);
+        let address = as_std.local_addr().unwrap();
+        (as_std.into(), address)
+    }
 }
 
 /// With time limits that only a failure reaches.

@@ -8,6 +8,7 @@
 use super::address::Address;
 use crate::api::ns;
 use crate::base::error::Error;
+use crate::blocking;
 use crate::io as plain;
 use crate::primitive::{AtomicI64, Ordering::Relaxed};
 use crate::time::{self, FOREVER, NOWAIT};
@@ -321,9 +322,18 @@ impl Fd {
     }
 }
 
+/// Runs what may ask a name server, or the kernel for long, and would block the thread. (F2)
+pub(super) fn apart<R>(f: impl FnOnce() -> R) -> R {
+    if panicking() {
+        f()
+    } else {
+        blocking::block(f)
+    }
+}
+
 /// F2: nothing waits in a panic.
 #[inline]
-fn patience(deadline: i64) -> i64 {
+pub(super) fn patience(deadline: i64) -> i64 {
     if panicking() {
         NOWAIT
     } else {

@@ -28,8 +28,8 @@
 //! `set_deadline` is Go's, an end for all waits on the descriptor, also those under way in other tasks.
 //!
 //! # In a panic
-//! A task must not go on on another thread while it unwinds. Reads and writes by destructors (a `BufWriter`'s, for example) then do
-//! what can be done without a wait, and answer `WouldBlock` otherwise.
+//! A task must not go on on another thread while it unwinds. All calls here, by destructors for
+//! example (a `BufWriter`'s), then do what can be done without a wait, and answer `WouldBlock` otherwise.
 //!
 //! # Example
 //! An echo server, a task for each connection, and a client:

@@ -2,8 +2,7 @@
 //!
 //! Owns: a connected socket. Blocks: connects, reads and writes park the task, or block a thread that is no task.
 
-use super::fd::Fd;
-use crate::blocking;
+use super::fd::{apart, patience, Fd};
 use crate::io::net;
 use crate::time::FOREVER;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -54,7 +53,7 @@ impl TcpStream {
     /// Of the last address that was tried: `ConnectionRefused`, and what else the system says; `InvalidInput`: there is no
     /// address. The task was cancelled.
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let addresses = blocking::block(|| address.to_socket_addrs())?;
+        let addresses = apart(|| address.to_socket_addrs())?;
         first(addresses, |address| TcpStream::connect_until(&address, FOREVER))
     }
 
@@ -111,7 +110,7 @@ impl TcpStream {
     }
 
     fn dial_bytes(address: &[u8], deadline: i64) -> io::Result<TcpStream> {
-        let fd = net::dial("tcp", address, deadline)?;
+        let fd = net::dial("tcp", address, patience(deadline))?;
         // SAFETY: new, and ours.
         Ok(TcpStream { fd: unsafe { Fd::from_raw_fd(fd) } })
     }

@@ -4,9 +4,8 @@
 
 use super::accept::{Acceptor, Incoming};
 use super::address::Address;
-use super::fd::Fd;
+use super::fd::{apart, Fd};
 use super::tcp::TcpStream;
-use crate::blocking;
 use crate::time::FOREVER;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
@@ -51,7 +50,7 @@ impl TcpListener {
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, and what else the system says; `InvalidInput`: there is no address.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let listener = blocking::block(|| StdListener::bind(address))?;
+        let listener = apart(|| StdListener::bind(address))?;
         // Saves the accept a system call: it need not ask whether it would block.
         listener.set_nonblocking(true)?;
         Ok(listener.into())

@@ -3,9 +3,8 @@
 //! Owns: the socket. Blocks: sends and receives park the task, or block a thread that is no task.
 
 use super::address::Address;
-use super::fd::Fd;
+use super::fd::{apart, Fd};
 use super::tcp::first;
-use crate::blocking;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket as StdSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -47,7 +46,7 @@ impl UdpSocket {
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`, and what else the system says; `InvalidInput`: there is no address.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        Ok(blocking::block(|| StdSocket::bind(address))?.into())
+        Ok(apart(|| StdSocket::bind(address))?.into())
     }
 
     /// Names the peer: [`UdpSocket::send`] sends to it, and only its datagrams are received.
@@ -55,7 +54,7 @@ impl UdpSocket {
     /// # Errors
     /// As [`UdpSocket::bind`].
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        let addresses = blocking::block(|| address.to_socket_addrs())?;
+        let addresses = apart(|| address.to_socket_addrs())?;
         first(addresses, |address| self.as_std().connect(address))
     }
 
@@ -64,7 +63,7 @@ impl UdpSocket {
     /// # Errors
     /// `TimedOut`; what the system says, for example `EMSGSIZE`.
     pub fn send_to(&self, buf: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
-        let mut addresses = blocking::block(|| address.to_socket_addrs())?;
+        let mut addresses = apart(|| address.to_socket_addrs())?;
         let address = addresses.next().ok_or(io::ErrorKind::InvalidInput)?;
         self.send_to_until(buf, &address, self.fd.write_deadline())
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: a connected Unix socket. Blocks: connects, reads and writes park the task, or block a thread that is no task.
 
-use super::fd::Fd;
+use super::fd::{patience, Fd};
 use crate::io::net;
 use crate::time::FOREVER;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -69,7 +69,7 @@ impl UnixStream {
             (Some(path), _) => (&b""[..], path),
             (None, name) => (&b"@"[..], name.unwrap_or_default()),
         };
-        let fd = net::dial("unix", [before, name].concat(), deadline)?;
+        let fd = net::dial("unix", [before, name].concat(), patience(deadline))?;
         // SAFETY: new, and ours.
         Ok(UnixStream { fd: unsafe { Fd::from_raw_fd(fd) } })
     }
