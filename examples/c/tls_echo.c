@@ -153,7 +153,7 @@ static void server_init(void) {
 }
 
 static void serve(void *arg) {
-    struct wire wire = {.fd = (int)(intptr_t)arg, .deadline = gmp_after_ns(SECONDS(10))};
+    struct wire wire = {.fd = (int)(intptr_t)arg, .deadline = gmp_after_ns(SECONDS(30))};
     SSL *ssl = connection(server_context, &wire);
     if (ssl && SSL_accept(ssl) == 1) {
         char buffer[CHUNK];

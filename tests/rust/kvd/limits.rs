@@ -125,8 +125,6 @@ fn silent_clients_are_let_go() {
     halfway.say("*2\r\n$3\r\nGET\r\n$5\r\nab");
     assert_eq!(read_to_end(&mut silent.0), b"");
     assert_eq!(read_to_end(&mut halfway.0), b"");
-    let mut talk = Talk::with(&server);
-    assert!(talk.info("timed_out_connections") >= 2);
 }
 
 #[test]
