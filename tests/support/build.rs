@@ -108,6 +108,8 @@ fn is_fresh(program: &Path, sources: &[PathBuf]) -> bool {
     let headers = [
         "tests/c/check.h",
         "tests/c/waits.h",
+        "tests/c/fds.h",
+        "tests/c/io_suite.h",
         "tests/c/alive.h",
         "tests/c/dump_text.h",
         "tests/c/seeded.h",
