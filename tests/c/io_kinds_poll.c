@@ -138,7 +138,7 @@ SCENARIO(pollers_and_a_reader_wait_together) {
             if (i % 2) {
                 until_waits(&p[i]);
             } else {
-                until_tasks_wait(1 + i / 2);
+                UNTIL(tasks_wait(1 + i / 2), usleep(20));
             }
         }
         CHECK_EQ(gmp_write(l.in, "x", 1, SOON()), 1);
