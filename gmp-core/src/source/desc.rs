@@ -8,7 +8,7 @@
 //!        that comes between the try and the wait has moved the count by then, and [`Desc::enlist`] finds that. No edge is lost,
 //!        and one look at the count stands for "ready".
 //!  - F2. `seq` names the file that the number stands for. Whoever finds that it is another one moves it on; an event, a look and
-//!        a wait of an older one do not count any more.
+//!        a wait of an older one do not count any more. Who looked between a close unseen by us and that moment tries again.
 //!  - F3. Waiters are claimed and deadlines changed with the lock held, which is the last touch before the unlock: of "set the
 //!        deadline, then claim who waits" and "enlist with the deadline that was read" one sees the other.
 //!  - F4. All zero is a record of nothing: no count, no registration, no deadline.
@@ -44,6 +44,14 @@ const POLLER: u32 = 4;
 const TRY: u32 = 1;
 /// The descriptor was closed.
 const GONE: u32 = 2;
+
+/// In `seq`: how often the number was found to stand for another file. Above it: how often it was closed, which begins a new life.
+const OTHERS: u32 = 0xffff;
+
+/// True if nothing was closed by us between two looks: both may be looks at the same file.
+fn is_same_life(seq: u32, other: u32) -> bool {
+    seq & !OTHERS == other & !OTHERS
+}
 
 /// What was seen of a descriptor before a try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,7 +171,8 @@ impl Desc {
     pub fn enlist(&self, node: &Node, look: Look, deadline: i64, tried: bool, arm: impl FnOnce() -> bool) -> Enlisted {
         let events = node.value.get() as u32;
         self.lock.lock();
-        if self.seq.load(Relaxed) != look.seq {
+        let seq = self.seq.load(Relaxed);
+        if !is_same_life(seq, look.seq) {
             node.tag.set(GONE);
             self.lock.unlock();
             return Enlisted::Gone;
@@ -275,16 +284,26 @@ impl Desc {
     }
 
     fn forget_locked(&self, claimed: &mut Claimed) {
-        self.seq.store(self.seq.load(Relaxed).wrapping_add(1), Release);
+        // A new life.
+        self.seq.store((self.seq.load(Relaxed) | OTHERS).wrapping_add(1), Release);
+        self.each_guest(|guest| guest.gone.set(true));
+        self.clear_locked(claimed);
+    }
+
+    /// Closed without us, the number stands for another file: who is in the queue waited for the one before; guests may be this one's.
+    fn rename_locked(&self, claimed: &mut Claimed) {
+        let seq = self.seq.load(Relaxed);
+        self.seq.store(seq & !OTHERS | seq.wrapping_add(1) & OTHERS, Release);
+        self.clear_locked(claimed);
+    }
+
+    fn clear_locked(&self, claimed: &mut Claimed) {
         self.state.store(0, Relaxed);
         self.reader.store(0, Relaxed);
         for own in &self.deadlines {
             own.store(0, Relaxed);
         }
-        self.each_guest(|guest| {
-            guest.gone.set(true);
-            ring(guest.bell);
-        });
+        self.each_guest(|guest| ring(guest.bell));
         self.claim(READ | WRITE, GONE, claimed);
     }
 
@@ -327,7 +346,7 @@ impl Desc {
     /// Lets a thread in that waits by itself. False: the descriptor was closed since the look.
     pub fn come(&self, guest: &Guest, look: Look) -> bool {
         self.lock.lock();
-        let same = self.seq.load(Relaxed) == look.seq;
+        let same = is_same_life(self.seq.load(Relaxed), look.seq);
         if same {
             guest.next.set(self.guests.load(Relaxed));
             self.guests.store(guest as *const Guest as *mut Guest, Relaxed);
@@ -367,7 +386,7 @@ impl Desc {
     ) -> (Option<Result<Look, E>>, Claimed) {
         let mut claimed = Claimed::none();
         self.lock.lock();
-        if self.seq.load(Relaxed) != look.seq {
+        if !is_same_life(self.seq.load(Relaxed), look.seq) {
             self.lock.unlock();
             return (None, claimed);
         }
@@ -375,9 +394,13 @@ impl Desc {
         let mut begins = self.poller() != poller;
         if !begins {
             result = kernel(Ask::Again, self.seq.load(Relaxed));
-            if matches!(result, Ok(Told::Another) | Err(_)) {
-                self.forget_locked(&mut claimed);
-                begins = result.is_ok();
+            match result {
+                Ok(Told::Another) => {
+                    self.rename_locked(&mut claimed);
+                    begins = true;
+                }
+                Err(_) => self.forget_locked(&mut claimed),
+                Ok(_) => {}
             }
         }
         if begins {

@@ -58,6 +58,15 @@ pub fn kind(fd: c_int) -> Result<Kind, Errno> {
     })
 }
 
+/// True for a pipe, with a name or without.
+pub fn is_fifo(fd: c_int) -> Result<bool, Errno> {
+    // SAFETY: plain data.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a place for the answer.
+    count(|| unsafe { libc::fstat(fd, &mut stat) } as isize)?;
+    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
 /// A socket option that is a number.
 pub fn option(fd: c_int, level: c_int, name: c_int) -> Result<c_int, Errno> {
     let (mut value, mut len) = (0 as c_int, size_of::<c_int>() as socklen_t);

@@ -28,6 +28,11 @@ pub fn kind(_: c_int) -> Result<Kind, Errno> {
 }
 
 /// Refused.
+pub fn is_fifo(_: c_int) -> Result<bool, Errno> {
+    Err(NO)
+}
+
+/// Refused.
 pub fn option(_: c_int, _: c_int, _: c_int) -> Result<c_int, Errno> {
     Err(NO)
 }
