@@ -49,8 +49,8 @@ const GONE: u32 = 2;
 const OTHERS: u32 = 0xffff;
 
 /// True if nothing was closed by us between two looks: both may be looks at the same file.
-fn is_same_life(seq: u32, other: u32) -> bool {
-    seq & !OTHERS == other & !OTHERS
+fn is_same_life(a: u32, b: u32) -> bool {
+    a & !OTHERS == b & !OTHERS
 }
 
 /// What was seen of a descriptor before a try.
@@ -284,27 +284,26 @@ impl Desc {
     }
 
     fn forget_locked(&self, claimed: &mut Claimed) {
-        // A new life.
         self.seq.store((self.seq.load(Relaxed) | OTHERS).wrapping_add(1), Release);
         self.each_guest(|guest| guest.gone.set(true));
-        self.clear_locked(claimed);
+        self.clear_locked(GONE, claimed);
     }
 
-    /// Closed without us, the number stands for another file: who is in the queue waited for the one before; guests may be this one's.
-    fn rename_locked(&self, claimed: &mut Claimed) {
+    /// No new life: closed without us, the number stands for another file: who is in the queue waited for the one before; guests may be this one's.
+    fn rename_locked(&self, tag: u32, claimed: &mut Claimed) {
         let seq = self.seq.load(Relaxed);
         self.seq.store(seq & !OTHERS | seq.wrapping_add(1) & OTHERS, Release);
-        self.clear_locked(claimed);
+        self.clear_locked(tag, claimed);
     }
 
-    fn clear_locked(&self, claimed: &mut Claimed) {
+    fn clear_locked(&self, tag: u32, claimed: &mut Claimed) {
         self.state.store(0, Relaxed);
         self.reader.store(0, Relaxed);
         for own in &self.deadlines {
             own.store(0, Relaxed);
         }
         self.each_guest(|guest| ring(guest.bell));
-        self.claim(READ | WRITE, GONE, claimed);
+        self.claim(READ | WRITE, tag, claimed);
     }
 
     /// After the close: who came between `forget` and the close waits for nothing. `kernel` says whether the number, registered with
@@ -319,9 +318,9 @@ impl Desc {
         let poller = self.poller();
         // Registered is enough: its waiter may be on its way.
         if (poller != 0 || !self.queue.is_empty()) && !kernel(poller, self.seq.load(Relaxed)) {
-            self.forget_locked(&mut claimed);
+            // The number may be another file's by now: they try again, and hear of the close from the kernel.
+            self.rename_locked(TRY, &mut claimed);
         }
-        // They look for themselves.
         self.each_guest(|guest| ring(guest.bell));
         self.lock.unlock();
         claimed
@@ -396,7 +395,7 @@ impl Desc {
             result = kernel(Ask::Again, self.seq.load(Relaxed));
             match result {
                 Ok(Told::Another) => {
-                    self.rename_locked(&mut claimed);
+                    self.rename_locked(GONE, &mut claimed);
                     begins = true;
                 }
                 Err(_) => self.forget_locked(&mut claimed),
