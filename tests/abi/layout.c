@@ -110,3 +110,33 @@ SIZE(gmp_time_t, 8);
 CHECK_THAT((gmp_time_t)-1 < 0, "times are signed");
 extern gmp_wg_t layout_unused_group;
 gmp_wg_t layout_unused_group = {{0, 0}};
+
+/* The system's own types, as POSIX has them: a pointer of exactly this type takes the function. */
+#define TYPE(function, result, arguments)           \
+    extern result(*layout_unused_##function) arguments; \
+    result(*layout_unused_##function) arguments = function
+TYPE(gmp_read, ssize_t, (int, void *, size_t, gmp_time_t));
+TYPE(gmp_write, ssize_t, (int, const void *, size_t, gmp_time_t));
+TYPE(gmp_recv, ssize_t, (int, void *, size_t, int, gmp_time_t));
+TYPE(gmp_send, ssize_t, (int, const void *, size_t, int, gmp_time_t));
+TYPE(gmp_recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *, gmp_time_t));
+TYPE(gmp_sendto, ssize_t, (int, const void *, size_t, int, const struct sockaddr *, socklen_t, gmp_time_t));
+TYPE(gmp_recvmsg, ssize_t, (int, struct msghdr *, int, gmp_time_t));
+TYPE(gmp_sendmsg, ssize_t, (int, const struct msghdr *, int, gmp_time_t));
+TYPE(gmp_readv, ssize_t, (int, const struct iovec *, int, gmp_time_t));
+TYPE(gmp_writev, ssize_t, (int, const struct iovec *, int, gmp_time_t));
+TYPE(gmp_pread, ssize_t, (int, void *, size_t, off_t));
+TYPE(gmp_pwrite, ssize_t, (int, const void *, size_t, off_t));
+TYPE(gmp_sendfile, ssize_t, (int, int, off_t *, size_t, gmp_time_t));
+TYPE(gmp_splice, ssize_t, (int, int64_t *, int, int64_t *, size_t, gmp_time_t));
+TYPE(gmp_accept, int, (int, struct sockaddr *, socklen_t *, gmp_time_t));
+TYPE(gmp_connect, int, (int, const struct sockaddr *, socklen_t, gmp_time_t));
+TYPE(gmp_open, int, (const char *, int, mode_t));
+TYPE(gmp_fsync, int, (int));
+TYPE(gmp_poll_fd, int, (int, int, gmp_time_t));
+TYPE(gmp_fd_set_deadline, int, (int, int, gmp_time_t));
+TYPE(gmp_close_fd, int, (int));
+TYPE(gmp_dial, int, (const char *, const char *, gmp_time_t));
+TYPE(gmp_listen, int, (const char *, const char *));
+TYPE(gmp_wait_pid, int, (pid_t, int *, gmp_time_t));
+TYPE(gmp_signal_chan, int, (int, gmp_chan_t **));

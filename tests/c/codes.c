@@ -1,5 +1,7 @@
 /* Codes and their texts. */
 #include <limits.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "check.h"
 
@@ -69,9 +71,39 @@ SCENARIO(codes_that_mean_an_errno_are_that_errno) {
 static void *nothing(void *arg) { return arg; }
 static void no_op(void *arg) { (void)arg; }
 
+/* Of descriptor 0, which is not touched. */
+static void null_in_io(void) {
+    struct sockaddr addr;
+    char byte;
+    struct iovec null = {NULL, 1};
+    CHECK_EQ(gmp_read(0, NULL, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_write(0, NULL, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_recv(0, NULL, 1, 0, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_send(0, NULL, 1, 0, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_recvfrom(0, NULL, 1, 0, NULL, NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_recvfrom(0, &byte, 1, 0, &addr, NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_sendto(0, NULL, 1, 0, NULL, 0, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_pread(0, NULL, 1, 0), GMP_EINVAL);
+    CHECK_EQ(gmp_pwrite(0, NULL, 1, 0), GMP_EINVAL);
+    CHECK_EQ(gmp_readv(0, NULL, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_readv(0, &null, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_writev(0, NULL, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_writev(0, &null, 1, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_recvmsg(0, NULL, 0, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_EQ(gmp_sendmsg(0, NULL, 0, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_accept(0, &addr, NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_connect(0, NULL, sizeof addr, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_open(NULL, 0, 0), GMP_EINVAL);
+    CHECK_CODE(gmp_dial(NULL, "127.0.0.1:1", GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_dial("tcp", NULL, GMP_NOWAIT), GMP_EINVAL);
+    CHECK_CODE(gmp_listen(NULL, "127.0.0.1:0"), GMP_EINVAL);
+    CHECK_CODE(gmp_listen("tcp", NULL), GMP_EINVAL);
+}
+
 static void null_everywhere(void *arg) {
     gmp_task_t *task;
     (void)arg;
+    null_in_io();
     CHECK_CODE(gmp_go(NULL, NULL), GMP_EINVAL);
     CHECK_CODE(gmp_run(NULL, NULL), GMP_EINVAL);
     CHECK_CODE(gmp_spawn(NULL, NULL, NULL, NULL), GMP_EINVAL);
