@@ -177,7 +177,7 @@ impl Desc {
             self.lock.unlock();
             return Enlisted::Gone;
         }
-        if self.has_happened(look, events) || self.is_another_deadline(events, deadline) {
+        if seq != look.seq || self.has_happened(look, events) || self.is_another_deadline(events, deadline) {
             self.lock.unlock();
             return Enlisted::Try;
         }
