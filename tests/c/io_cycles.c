@@ -143,6 +143,12 @@ SCENARIO(fifty_thousand_pairs_closed_behind_our_back) {
     leaves_nothing(pairs, 10, 5);
 }
 
+/* By turns, on numbers that others use a moment later: what one closes is no concern of who opened after it. */
+SCENARIO(hundred_thousand_pairs_closed_both_ways) {
+    how = BOTH;
+    leaves_nothing(pairs, 10, 9);
+}
+
 /* ------------------------------------------------------------ waits that are closed, cancelled or late */
 static void waits_that_end_early(int n) {
     for (int i = 0; i < n; i++) {

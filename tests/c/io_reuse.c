@@ -259,6 +259,27 @@ SCENARIO(old_waiter_of_a_plain_close_does_not_hang_beside_the_new_one) {
     }
 }
 
+/* Several begin to wait for the new file at once, of which one finds out that it is new: none is told that it was closed. */
+SCENARIO(several_tasks_begin_to_wait_for_the_new_file) {
+    io_start();
+    for (int round = 0; round < 400; round++) {
+        struct call calls[4];
+        enum file kind = round % 2 ? A_SOCKET : A_PIPE;
+        file_open(kind, NUMBER, PEER);
+        wait_once(kind);
+        CHECK_EQ(close(NUMBER), 0);
+        CHECK_EQ(close(PEER), 0);
+        file_open(kind, NUMBER, PEER);
+        for (int i = 0; i < 4; i++) call_start(&calls[i], i < 3 ? TASK : THREAD, NUMBER, POLLIN, SOON());
+        CHECK_EQ(write(PEER, "abcd", 4), 4);
+        for (int i = 0; i < 4; i++) {
+            if (call_end(&calls[i]) != 1) CHECK_CODE((int)calls[i].answer, 1);
+        }
+        CHECK_EQ(close(NUMBER), 0);
+        CHECK_EQ(close(PEER), 0);
+    }
+}
+
 /* gmp_close_fd reaches those who wait for the number, also when what it names is another file by now. */
 SCENARIO(close_fd_of_the_number_ends_old_waits) {
     io_start();
