@@ -250,6 +250,33 @@ SCENARIO(lookup_that_takes_long_is_no_deadlock) {
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+static void *dial_host(void *at) {
+    int fd = gmp_dial("tcp", ((struct text *)at)->at, SOON());
+    CHECK_FD(fd);
+    CHECK_OK(gmp_close_fd(fd));
+    return NULL;
+}
+static void dial_host_as_a_party(void *at) { dial_host(at); }
+SCENARIO(many_look_a_name_up_at_once_and_each_has_its_turn) {
+    static gmp_task_t *tasks[CROWD];
+    int listener = gmp_listen("tcp", "127.0.0.1:0"), fd;
+    struct text at = with_port("host", port_of(listener));
+    struct party threads[8];
+    long before = sockets();
+    hosts[0] = "127.0.0.1";
+    for (int i = 0; i < CROWD; i++) CHECK_OK(gmp_spawn(dial_host, &at, NULL, &tasks[i]));
+    for (int i = 0; i < 8; i++) party_start(&threads[i], THREAD, dial_host_as_a_party, &at);
+    for (int i = 0; i < CROWD + 8; i++) {
+        fd = gmp_accept(listener, NULL, NULL, SOON());
+        CHECK_FD(fd);
+        CHECK_OK(gmp_close_fd(fd));
+    }
+    for (int i = 0; i < CROWD; i++) CHECK_OK(gmp_join(tasks[i], SOON(), NULL));
+    parties_end(threads, 8);
+    CHECK_EQ(atomic_load(&asked), CROWD + 8);
+    CHECK_EQ(sockets(), before);
+}
+
 /* ------------------------------------------------------------ several addresses */
 static void connects_to(void *arg) {
     const char *wanted = (const char *)arg;
