@@ -15,7 +15,8 @@ use std::ffi::c_int;
 /// the first channel of a signal a handler is installed for it; when the last reference to the last channel is dropped (gmp_chan_free), what
 /// was there before is put back, unless somebody has installed another handler meanwhile: theirs stays. As long as a channel is
 /// there, the signal's default action does not happen, nor is it ignored. A handler that the program had installed before is still called, with
-/// the same arguments and under its own mask and flags; one that it installs later takes the signal away from the channels, unless it hands on.
+/// the same arguments and under its own mask and flags; one that it installs later takes the signal away from the channels, unless it hands on. What is
+/// still under way to a thread when the last channel goes, does what it did before.
 ///
 /// The handler only counts, and wakes a thread (named "gmp-signals", there while a channel is) that fills the channels and accepts the
 /// signals asked for, so that they come even where all threads of the program block them. No mask of another thread is changed. The channel
