@@ -23,6 +23,8 @@ MAY_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "ping_pong", "
 BOOST_ROWS = (*MAY_ROWS, "mpmc")
 PTHREAD_ROWS = ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm", "ping_pong", "mpmc", "mutex", "idle")
 PY_ROWS = ("py_yield", "py_spawn_join", "py_parked")
+PY_STREAM_ROWS = (*PY_ROWS, "py_echo")
+PY_SOCKET_ROWS = (*PY_STREAM_ROWS, "py_echo_socket")
 
 
 class Peer:
@@ -207,8 +209,9 @@ class Rust(Peer):
 class Python(Peer):
     """A program python/<row>_<script>.py in the environment of the benches."""
 
-    def __init__(self, name: str, package: str | None = None, script: str | None = None, words: tuple[str, ...] = ()):
-        super().__init__(name, PY_ROWS)
+    def __init__(self, name: str, rows: tuple[str, ...], package: str | None = None, script: str | None = None,
+                 words: tuple[str, ...] = ()):
+        super().__init__(name, rows)
         self.package = package
         self.script = script or name
         self.words = words
@@ -237,10 +240,10 @@ PEERS: tuple[Peer, ...] = (
     Pthread("pthread", PTHREAD_ROWS),
     Epoll("epoll", ECHO_ROWS),
     Redis("redis", ("kvd",)),
-    Python("gmp", "gmp-py"),
-    Python("greenlet", "greenlet"),
-    Python("gevent", "gevent"),
-    Python("asyncio"),
-    Python("uvloop", "uvloop", "asyncio", ("--loop", "uvloop")),
-    Python("threads"),
+    Python("gmp", PY_SOCKET_ROWS, "gmp-py"),
+    Python("greenlet", PY_ROWS, "greenlet"),
+    Python("gevent", PY_SOCKET_ROWS, "gevent"),
+    Python("asyncio", PY_STREAM_ROWS),
+    Python("uvloop", PY_STREAM_ROWS, "uvloop", "asyncio", ("--loop", "uvloop")),
+    Python("threads", PY_SOCKET_ROWS),
 )

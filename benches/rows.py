@@ -62,6 +62,7 @@ KVD = tuple(
     )
 )
 NO_SERVER = "has no server here"
+ITS_STREAMS = "its sockets are its streams: see py_echo"
 
 ROWS = (
     Row("yield", "two tasks yield to each other", 1_000_000, 100_000, 3, (Metric("yield", "per yield"),),
@@ -147,6 +148,11 @@ ROWS = (
         sizes={"threads": 2_000}, procs=(1,)),
     Row("py_parked", "n Python tasks wait on one event, then are woken at once", 20_000, 5_000, 1, PARKED,
         sizes={"threads": 2_000}, procs=(1,)),
+    Row("py_echo", f"TCP echo by Python's tasks and streams: {SERVED}", 50, 50, 1, ECHO,
+        left_out={"greenlet": "has no sockets"}, procs=(1,), driver="serve_echo.py"),
+    Row("py_echo_socket", f"the same by sockets of the standard library, made to park: {SERVED}", 50, 50, 1, ECHO,
+        left_out={"greenlet": "has no sockets", "asyncio": ITS_STREAMS, "uvloop": ITS_STREAMS},
+        procs=(1,), driver="serve_echo.py"),
 )
 
 REMARKS = {

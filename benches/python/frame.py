@@ -1,6 +1,6 @@
 """The frame of the Python programs: arguments, resident memory, result lines.
 
-Always true: standard output carries `row peer procs metric value unit` lines only.
+Always true: standard output carries `row peer procs metric value unit` lines only; a server's, `port N`.
 """
 
 import argparse
@@ -42,6 +42,11 @@ class Frame:
         self.line(rep, "resident", grown / count, "B")
         self.line(rep, "create", created_ns / 1e6, "ms")
         self.line(rep, "wake_all", woken_ns / 1e6, "ms")
+
+
+def told(port: int) -> None:
+    """The one line of a server: where it listens. It ends when it is killed."""
+    print("port", port, flush=True)
 
 
 def resident_bytes() -> int:
