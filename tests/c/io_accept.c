@@ -133,11 +133,19 @@ static void limit_descriptors(rlim_t n) {
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* The code, as often as one asks; no connection goes; when there is room they are all there, in order. */
-static void no_descriptor_left(enum kind kind) {
-    enum { WAITING = 10 };
-    int fds[WAITING];
+/* The next connection in line, which its first byte tells. */
+static void serve(int fd, int *next) {
     char byte;
+    CHECK_EQ(gmp_read(fd, &byte, 1, SOON()), 1);
+    CHECK_EQ(byte, (*next)++);
+    CHECK_OK(gmp_close_fd(fd));
+}
+
+/* The code, as often as one asks; no connection goes; when there is room they are all there, in order. The library opens and closes
+ * files of /proc now and then: one of ours may be its, and the other way round. */
+static void no_descriptor_left(enum kind kind) {
+    enum { WAITING = 20 };
+    int fds[WAITING], next = 0, refused = 0;
     struct rlimit before, after;
     io_start();
     listener = tcp_listener(WAITING, &address);
@@ -145,25 +153,36 @@ static void no_descriptor_left(enum kind kind) {
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     CHECK_CODE(accept_by(kind, gmp_after_ns(MS)), GMP_ETIMEDOUT); /* what the library needs for itself is open */
     for (int i = 0; i < WAITING; i++) {
+        char byte = (char)i;
         fds[i] = tcp_client(&address);
-        byte = (char)i;
         CHECK_EQ(write(fds[i], &byte, 1), 1);
     }
-    take_all_descriptors();
-    for (int i = 0; i < 5; i++) CHECK_CODE(accept_by(kind, i % 2 ? SOON() : GMP_NOWAIT), -EMFILE);
-    for (int i = 0; i < WAITING; i++) {
-        int fd;
-        give_back(1);
-        fd = accept_by(kind, SOON());
-        if (fd < 0) CHECK_CODE(fd, 0);
-        CHECK_EQ(gmp_read(fd, &byte, 1, SOON()), 1);
-        CHECK_EQ(byte, i);
-        CHECK_CODE(accept_by(kind, GMP_NOWAIT), i < WAITING - 1 ? -EMFILE : GMP_EAGAIN);
-        CHECK_EQ(gmp_close_fd(fd), 0);
-        CHECK_EQ(dup(0), fd); /* full again; it stays until the end */
+    for (int i = 0; i < 6 && next < WAITING / 2; i++) {
+        take_all_descriptors();
+        int fd = accept_by(kind, i % 2 ? SOON() : GMP_NOWAIT);
+        if (fd >= 0) {
+            serve(fd, &next);
+        } else {
+            CHECK_CODE(fd, -EMFILE);
+            refused++;
+        }
     }
+    CHECK(refused > 0);
+    while (next < WAITING) {
+        int fd = accept_by(kind, SOON());
+        if (fd >= 0) {
+            serve(fd, &next);
+        } else {
+            CHECK_CODE(fd, -EMFILE);
+            CHECK(hoarded > 0);
+            give_back(1);
+        }
+    }
+    give_back(hoarded);
+    CHECK_CODE(accept_by(kind, GMP_NOWAIT), GMP_EAGAIN);
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
     CHECK(memcmp(&before, &after, sizeof after) == 0);
+    for (int i = 0; i < WAITING; i++) CHECK_EQ(close(fds[i]), 0);
 }
 
 SCENARIO(task_that_accepts_without_a_descriptor_left) { no_descriptor_left(TASK); }
@@ -182,10 +201,12 @@ SCENARIO(descriptors_run_out_while_a_task_waits_to_accept) {
     take_all_descriptors();
     CHECK_EQ(connect(client, (struct sockaddr *)&address, sizeof address), 0);
     party_end(&l.party);
-    CHECK_CODE(l.answer, -EMFILE);
-    give_back(1);
-    fd = accept_by(TASK, SOON());
-    CHECK(fd >= 0);
+    if (l.answer < 0) CHECK_CODE(l.answer, -EMFILE);
+    for (fd = l.answer; fd < 0; fd = accept_by(TASK, SOON())) {
+        CHECK_CODE(fd, -EMFILE);
+        CHECK(hoarded > 0);
+        give_back(1);
+    }
     CHECK_EQ(write(client, "x", 1), 1);
     CHECK_EQ(gmp_read(fd, &(char){0}, 1, SOON()), 1);
 }
