@@ -45,7 +45,11 @@ static void close_under(enum pair kind, int tasks, int threads, enum kind closes
         party_start(&closer.party, closes, close_it, &closer);
         party_end(&closer.party);
         CHECK_OK(closer.answer);
-        for (int i = 0; i < tasks + threads; i++) CHECK_CODE((int)call_end(&calls[i]), GMP_EBADF);
+        for (int i = 0; i < tasks + threads; i++) {
+            /* TCP may have made room meanwhile; then the writer tells how far it came. */
+            if (call_end(&calls[i]) > 0) CHECK(kind == TCP && calls[i].direction == POLLOUT && calls[i].answer < CALL_MUCH);
+            else CHECK_CODE((int)calls[i].answer, GMP_EBADF);
+        }
         CHECK_CODE((int)gmp_read(fds[0], &byte, 1, GMP_NOWAIT), GMP_EBADF);
         CHECK_CODE((int)gmp_write(fds[0], &byte, 1, SOON()), GMP_EBADF);
         CHECK_CODE(gmp_close_fd(fds[0]), GMP_EBADF);
