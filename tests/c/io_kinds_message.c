@@ -1,6 +1,7 @@
 /* Messages in several pieces: readv, writev, recvmsg, sendmsg, and descriptors sent along. */
 #define _GNU_SOURCE
 #include "fds.h"
+#include "net.h"
 
 /* ------------------------------------------------------------ readv and writev */
 static void pieces_come_in_their_order(void *arg) {
@@ -184,17 +185,17 @@ static void control_is_cut(void *arg) {
     (void)arg;
     make_pair(&l, SOCK_STREAM);
     make_pipe(&given);
-    long fds = check_descriptors();
+    long fds = open_of_kind("pipe:");
     send_descriptors(l.in, (int[]){given.in, given.out}, 2);
     CHECK_EQ(gmp_recvmsg(l.out, &message, 0, SOON()), 3);
     CHECK(message.msg_flags & MSG_CTRUNC);
-    CHECK_EQ(check_descriptors(), fds);
+    CHECK_EQ(open_of_kind("pipe:"), fds);
     send_descriptors(l.in, &given.in, 1);
     message.msg_control = control.bytes;
     message.msg_controllen = CMSG_LEN(0);
     CHECK_EQ(gmp_recvmsg(l.out, &message, 0, SOON()), 3);
     CHECK(message.msg_flags & MSG_CTRUNC);
-    CHECK_EQ(check_descriptors(), fds);
+    CHECK_EQ(open_of_kind("pipe:"), fds);
     line_close(&given);
     line_close(&l);
 }
