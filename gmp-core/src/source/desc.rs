@@ -417,16 +417,37 @@ impl Desc {
         (Some(result.map(|_| look)), claimed)
     }
 
-    /// True once after somebody began to wait without having tried, if somebody still waits: the poller looks after it.
-    pub fn take_unsure(&self) -> bool {
+    /// After somebody began to wait without having tried, while somebody still waits: looks, by `kernel` under the lock, whether the
+    /// number is still registered as that file with this poller. If not, who waits tries again.
+    pub fn check(&self, poller: u32, kernel: impl Fn(u32) -> bool) -> Claimed {
+        let mut claimed = Claimed::none();
         if self.state.load(Relaxed) & UNSURE == 0 {
-            return false;
+            return claimed;
         }
         self.lock.lock();
         self.state.store(self.state.load(Relaxed) & !UNSURE, Relaxed);
-        let waits = !self.queue.is_empty();
+        if !self.queue.is_empty() && self.poller() == poller && !kernel(self.seq.load(Relaxed)) {
+            self.lose(&mut claimed);
+        }
         self.lock.unlock();
-        waits
+        claimed
+    }
+
+    /// The poller has lost its queue: who waits tries again.
+    pub fn lost(&self, poller: u32) -> Claimed {
+        let mut claimed = Claimed::none();
+        self.lock.lock();
+        if self.poller() == poller {
+            self.lose(&mut claimed);
+        }
+        self.lock.unlock();
+        claimed
+    }
+
+    fn lose(&self, claimed: &mut Claimed) {
+        self.state.store(self.state.load(Relaxed) & CLAIMED, Relaxed);
+        self.reader.store(0, Relaxed);
+        self.claim(READ | WRITE, TRY, claimed);
     }
 
     /// Only one at a time asks a listener that blocks and then accepts, or another would take what it has seen. False: somebody does.
@@ -446,17 +467,6 @@ impl Desc {
         self.lock.unlock();
     }
 
-    /// After its registration was found to be lost: who waits tries again.
-    pub fn shake(&self) -> Claimed {
-        let mut claimed = Claimed::none();
-        self.lock.lock();
-        self.state.store(0, Relaxed);
-        self.reader.store(0, Relaxed);
-        self.claim(READ | WRITE, TRY, &mut claimed);
-        self.lock.unlock();
-        claimed
-    }
-
     fn poller(&self) -> u32 {
         self.state.load(Relaxed) >> POLLER
     }
@@ -464,11 +474,6 @@ impl Desc {
     /// Under the lock.
     fn mark(&self, flag: u32) {
         self.state.store(self.state.load(Relaxed) | flag, Relaxed);
-    }
-
-    /// Which poller it is registered with, and as which file.
-    pub fn registered(&self) -> (u32, u32) {
-        (self.poller(), self.seq.load(Relaxed))
     }
 }
 

@@ -114,7 +114,7 @@ pub extern "C" fn begin_afresh() {
 /// See the module.
 #[derive(Debug)]
 pub struct Poller {
-    number: u32,
+    number: AtomicU32,
     queue: AtomicI32,
     bell: AtomicI32,
     opening: Mutex<()>,
@@ -148,7 +148,7 @@ impl Default for Poller {
 impl Poller {
     pub fn new() -> Poller {
         Poller {
-            number: NUMBERS.fetch_add(1, Relaxed),
+            number: AtomicU32::new(NUMBERS.fetch_add(1, Relaxed)),
             queue: AtomicI32::new(-1),
             bell: AtomicI32::new(-1),
             opening: Mutex::new(()),
@@ -179,7 +179,7 @@ impl Poller {
             return Err(e);
         }
         if let Some(free) = POLLERS.lock().iter_mut().find(|entry| entry.0 == 0) {
-            *free = (self.number, queue, bell);
+            *free = (self.number.load(Relaxed), queue, bell);
         }
         self.bell.store(bell, Relaxed);
         self.queue.store(queue, Release);
@@ -249,7 +249,8 @@ impl Poller {
             Ok(queue) => queue,
             Err(e) => return (Err(Refused::Other(e)), Claimed::none()),
         };
-        let (result, claimed) = desc.register(self.number, look, |ask, seq| self.ask(queue, fd, ask, seq));
+        let (result, claimed) =
+            desc.register(self.number.load(Acquire), look, |ask, seq| self.ask(queue, fd, ask, seq));
         let result = match result {
             Some(Ok(look)) => Ok(look),
             None | Some(Err(Errno(libc::EBADF))) => Err(Refused::Bad),
@@ -292,7 +293,13 @@ impl Poller {
         }
         let doubts = self.unsure.load(Relaxed);
         let left = if doubts { Some(left.map_or(UNSURE, |left| left.min(UNSURE))) } else { left };
-        let n = poll::wait(queue, events, left);
+        let n = match poll::wait(queue, events, left) {
+            Ok(n) => n,
+            Err(_) => {
+                self.lose(queue, &mut claimed);
+                return claimed;
+            }
+        };
         self.looks.fetch_add(1, Relaxed);
         let now = clock::now();
         self.looked.store(now, Relaxed);
@@ -319,23 +326,42 @@ impl Poller {
         self.unsure.store(false, Relaxed);
         fence(SeqCst);
         self.checked.store(now, Relaxed);
-        for (at, chunk) in TABLE.chunks[..TABLE.end.load(Acquire) as usize].iter().enumerate() {
-            let chunk = chunk.load(Acquire);
-            if chunk.is_null() {
-                continue;
+        let number = self.number.load(Relaxed);
+        each(|desc, fd| {
+            claimed.append(desc.check(number, |seq| self.ask(queue, fd, Ask::Again, seq) == Ok(Told::Same)));
+        });
+    }
+
+    /// Somebody closed the queue, as who closes every descriptor that he does not know: the next wait makes another one, and who
+    /// waits now tries again. (If the number is used again already there is no telling.)
+    #[cold]
+    fn lose(&self, queue: i32, claimed: &mut Claimed) {
+        {
+            let _opening = self.opening.lock();
+            if self.queue.load(Relaxed) != queue {
+                return;
             }
-            for n in 0..CHUNK {
-                // SAFETY: a chunk has as many records, and is never freed.
-                let desc = unsafe { &*chunk.add(n) };
-                if !desc.take_unsure() {
-                    continue;
-                }
-                let (poller, seq) = desc.registered();
-                let fd = (at * CHUNK + n) as i32;
-                if poller == self.number && self.ask(queue, fd, Ask::Again, seq) != Ok(Told::Same) {
-                    claimed.append(desc.shake());
-                }
+            let number = self.number.load(Relaxed);
+            if let Some(entry) = POLLERS.lock().iter_mut().find(|entry| entry.0 == number) {
+                *entry = (0, -1, -1);
             }
+            self.queue.store(-1, Release);
+            self.number.store(NUMBERS.fetch_add(1, Relaxed), Release);
+            each(|desc, _| claimed.append(desc.lost(number)));
+        }
+    }
+}
+
+/// Every record that there is.
+fn each(mut f: impl FnMut(&Desc, i32)) {
+    for (at, chunk) in TABLE.chunks[..TABLE.end.load(Acquire) as usize].iter().enumerate() {
+        let chunk = chunk.load(Acquire);
+        if chunk.is_null() {
+            continue;
+        }
+        for n in 0..CHUNK {
+            // SAFETY: a chunk has as many records, and is never freed.
+            f(unsafe { &*chunk.add(n) }, (at * CHUNK + n) as i32);
         }
     }
 }
@@ -383,7 +409,8 @@ impl Drop for Poller {
             return;
         }
         let mut pollers = POLLERS.lock();
-        let listed = pollers.iter_mut().find(|entry| entry.0 == self.number);
+        let number = *self.number.get_mut();
+        let listed = pollers.iter_mut().find(|entry| entry.0 == number);
         if let Some(entry) = listed {
             *entry = (0, -1, -1);
         }

@@ -97,8 +97,8 @@ pub fn delete(epoll: c_int, fd: c_int) -> Result<(), Errno> {
 
 static FINE: AtomicBool = AtomicBool::new(true);
 
-/// Waits for events, at most `left` nanoseconds (None: without bound). How many there are.
-pub fn wait(epoll: c_int, events: &mut [Event; BATCH], left: Option<i64>) -> usize {
+/// Waits for events, at most `left` nanoseconds (None: without bound). How many there are. An error: the queue is none any more.
+pub fn wait(epoll: c_int, events: &mut [Event; BATCH], left: Option<i64>) -> Result<usize, Errno> {
     let at = events.as_mut_ptr().cast::<libc::epoll_event>();
     errno::keep(|| {
         let n = match left {
@@ -108,7 +108,13 @@ pub fn wait(epoll: c_int, events: &mut [Event; BATCH], left: Option<i64>) -> usi
             None => unsafe { libc::epoll_wait(epoll, at, BATCH as c_int, -1) },
             Some(left) => wait_finely(epoll, at, left),
         };
-        n.max(0) as usize
+        match n {
+            -1 => match Errno::last() {
+                Errno(libc::EINTR) => Ok(0),
+                e => Err(e),
+            },
+            n => Ok(n as usize),
+        }
     })
 }
 
@@ -127,8 +133,9 @@ fn wait_finely(epoll: c_int, at: *mut libc::epoll_event, left: i64) -> c_int {
             FINE.store(false, Relaxed);
         }
         let mut one = libc::pollfd { fd: epoll, events: libc::POLLIN, revents: 0 };
-        if libc::ppoll(&mut one, 1, &time, std::ptr::null()) <= 0 {
-            return 0;
+        match libc::ppoll(&mut one, 1, &time, std::ptr::null()) {
+            n if n <= 0 => return n,
+            _ => {}
         }
         libc::epoll_wait(epoll, at, BATCH as c_int, 0)
     }
@@ -147,19 +154,20 @@ mod tests {
     fn a_bell_ends_a_wait_and_an_edge_is_told_of_once() {
         let (epoll, bell) = (create().unwrap(), bell().unwrap());
         add_bell(epoll, bell, 7).unwrap();
-        assert_eq!(wait(epoll, &mut events(), Some(0)), 0);
+        assert_eq!(wait(epoll, &mut events(), Some(0)), Ok(0));
         for _ in 0..3 {
             ring(bell);
             let mut seen = events();
-            assert_eq!(wait(epoll, &mut seen, None), 1);
+            assert_eq!(wait(epoll, &mut seen, None), Ok(1));
             assert_eq!(seen[0].token(), 7);
             assert!(seen[0].reads() && !seen[0].writes());
-            assert_eq!(wait(epoll, &mut seen, Some(0)), 0);
+            assert_eq!(wait(epoll, &mut seen, Some(0)), Ok(0));
         }
         assert_eq!(again(epoll, 0x7fff_ffff, 0), Err(Errno(libc::EBADF)));
         assert_eq!(again(epoll, epoll, 0).map_err(|e| e.0), Err(libc::EINVAL));
         fd::close(bell).unwrap();
         fd::close(epoll).unwrap();
+        assert!(wait(0x7fff_ffff, &mut events(), Some(0)).is_err());
     }
 
     #[test]
@@ -168,7 +176,7 @@ mod tests {
         for fine in [true, false] {
             FINE.store(fine, Relaxed);
             let before = clock::now();
-            assert_eq!(wait(epoll, &mut events(), Some(300_000)), 0);
+            assert_eq!(wait(epoll, &mut events(), Some(300_000)), Ok(0));
             assert!(clock::now() - before >= 300_000);
         }
         FINE.store(true, Relaxed);

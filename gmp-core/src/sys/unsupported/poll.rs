@@ -68,7 +68,7 @@ pub fn delete(_: c_int, _: c_int) -> Result<(), Errno> {
     Err(NO)
 }
 
-/// Nothing.
-pub fn wait(_: c_int, _: &mut [Event; BATCH], _: Option<i64>) -> usize {
-    0
+/// Refused.
+pub fn wait(_: c_int, _: &mut [Event; BATCH], _: Option<i64>) -> Result<usize, Errno> {
+    Err(NO)
 }
