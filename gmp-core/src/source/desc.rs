@@ -7,8 +7,10 @@
 //!  - F1. Who is about to try an operation looks first ([`Desc::look`]), and waits only for what has happened since: an event
 //!        that comes between the try and the wait has moved the count by then, and [`Desc::enlist`] finds that. No edge is lost,
 //!        and one look at the count stands for "ready".
-//!  - F2. `seq` names the file that the number stands for. Whoever finds that it is another one moves it on; an event, a look and
-//!        a wait of an older one do not count any more. Who looked between a close unseen by us and that moment tries again.
+//!  - F2. `seq` names the file that the number stands for, and the life of the number: the low byte ([`FILE`]) moves on when it is found to stand
+//!        for another file or to be registered no more, the rest when it is closed by us or was just opened. An event of an older file does not
+//!        count. Who has looked in an older life is told that it is gone; who has looked at an older file only tries again: it may
+//!        be the new one's.
 //!  - F3. Waiters are claimed and deadlines changed with the lock held, which is the last touch before the unlock: of "set the
 //!        deadline, then claim who waits" and "enlist with the deadline that was read" one sees the other.
 //!  - F4. All zero is a record of nothing: no count, no registration, no deadline.
@@ -16,12 +18,12 @@
 //! Called by: tasks in their waits, whoever polls, and who closes. Blocks: briefly on the record's lock (a leaf).
 //! Model: `model/desc.rs`.
 
+use super::guest::{Guest, Guests};
 use crate::base::lock::Lock;
 #[cfg(loom)]
 use crate::model::Break;
-use crate::primitive::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Cell, Ordering::*};
+use crate::primitive::{AtomicI64, AtomicU32, AtomicU64, Ordering::*};
 use crate::task::wait_queue::{Claimed, Node, WaitQueue};
-use std::ptr::{null, null_mut};
 
 /// What is waited for.
 pub const READ: u32 = 1;
@@ -40,18 +42,13 @@ const CLAIMED: u32 = 8;
 /// Above these: the number of the poller that it is registered with; 0: none.
 const POLLER: u32 = 4;
 
+/// In `seq`.
+const FILE: u32 = 0xff;
+
 /// In a node's tag, what its waiter was woken for: to try again.
 const TRY: u32 = 1;
 /// The descriptor was closed.
 const GONE: u32 = 2;
-
-/// In `seq`: how often the number was found to stand for another file. Above it: how often it was closed, which begins a new life.
-const OTHERS: u32 = 0xffff;
-
-/// True if nothing was closed by us between two looks: both may be looks at the same file.
-fn is_same_life(a: u32, b: u32) -> bool {
-    a & !OTHERS == b & !OTHERS
-}
 
 /// What was seen of a descriptor before a try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,21 +69,6 @@ pub enum Enlisted {
     Expired,
 }
 
-/// A thread that is no task and waits in the kernel by itself; it can be rung at.
-#[derive(Debug)]
-pub struct Guest {
-    next: Cell<*const Guest>,
-    bell: i32,
-    gone: Cell<bool>,
-}
-
-impl Guest {
-    /// `bell`: what ends its wait, -1 if it has none.
-    pub fn new(bell: i32) -> Guest {
-        Guest { next: Cell::new(null()), bell, gone: Cell::new(false) }
-    }
-}
-
 /// See the module.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -103,7 +85,7 @@ pub struct Desc {
     /// How much earlier than never; 0: none.
     deadlines: [AtomicI64; 2],
     queue: WaitQueue,
-    guests: AtomicPtr<Guest>,
+    guests: Guests,
 }
 
 #[cfg(not(loom))]
@@ -121,7 +103,7 @@ impl Desc {
             reader: AtomicU64::new(0),
             deadlines: [AtomicI64::new(0), AtomicI64::new(0)],
             queue: WaitQueue::default(),
-            guests: AtomicPtr::new(null_mut()),
+            guests: Guests::new(),
         }
     }
 
@@ -171,13 +153,15 @@ impl Desc {
     pub fn enlist(&self, node: &Node, look: Look, deadline: i64, tried: bool, arm: impl FnOnce() -> bool) -> Enlisted {
         let events = node.value.get() as u32;
         self.lock.lock();
-        let seq = self.seq.load(Relaxed);
-        if !is_same_life(seq, look.seq) {
+        if !self.is_same_life(look) {
             node.tag.set(GONE);
             self.lock.unlock();
             return Enlisted::Gone;
         }
-        if seq != look.seq || self.has_happened(look, events) || self.is_another_deadline(events, deadline) {
+        if self.seq.load(Relaxed) != look.seq
+            || self.has_happened(look, events)
+            || self.is_another_deadline(events, deadline)
+        {
             self.lock.unlock();
             return Enlisted::Try;
         }
@@ -195,6 +179,11 @@ impl Desc {
         } else {
             Enlisted::Expired
         }
+    }
+
+    /// Under the lock.
+    fn is_same_life(&self, look: Look) -> bool {
+        (self.seq.load(Relaxed) ^ look.seq) & !FILE == 0
     }
 
     fn is_another_deadline(&self, events: u32, deadline: i64) -> bool {
@@ -267,7 +256,7 @@ impl Desc {
             }
         }
         self.claim(events, TRY, &mut claimed);
-        self.each_guest(|guest| ring(guest.bell));
+        self.guests.ring(false);
         self.lock.unlock();
         claimed
     }
@@ -278,36 +267,32 @@ impl Desc {
         let mut claimed = Claimed::none();
         self.lock.lock();
         let poller = self.poller();
-        self.forget_locked(&mut claimed);
+        // The last file of this life, and one more.
+        self.seq.store((self.seq.load(Relaxed) | FILE).wrapping_add(1), Release);
+        self.guests.ring(true);
+        self.clear(&mut claimed);
         self.lock.unlock();
         (poller, claimed)
     }
 
-    fn forget_locked(&self, claimed: &mut Claimed) {
-        self.seq.store((self.seq.load(Relaxed) | OTHERS).wrapping_add(1), Release);
-        self.each_guest(|guest| guest.gone.set(true));
-        self.clear_locked(GONE, claimed);
-    }
-
-    /// No new life: closed without us, the number stands for another file: who is in the queue waited for the one before; guests may be this one's.
-    fn rename_locked(&self, tag: u32, claimed: &mut Claimed) {
+    /// Under the lock: another file, of the same life.
+    fn next_file(&self) {
         let seq = self.seq.load(Relaxed);
-        self.seq.store(seq & !OTHERS | seq.wrapping_add(1) & OTHERS, Release);
-        self.clear_locked(tag, claimed);
+        self.seq.store(seq & !FILE | seq.wrapping_add(1) & FILE, Release);
     }
 
-    fn clear_locked(&self, tag: u32, claimed: &mut Claimed) {
+    /// Under the lock: nothing is known any more, and who waits is told that it is gone.
+    fn clear(&self, claimed: &mut Claimed) {
         self.state.store(0, Relaxed);
         self.reader.store(0, Relaxed);
         for own in &self.deadlines {
             own.store(0, Relaxed);
         }
-        self.each_guest(|guest| ring(guest.bell));
-        self.claim(READ | WRITE, tag, claimed);
+        self.claim(READ | WRITE, GONE, claimed);
     }
 
-    /// After the close: who came between `forget` and the close waits for nothing. `kernel` says whether the number, registered with
-    /// that poller as that file, still is.
+    /// After the close: who came between `forget` and the close waits for nothing, and tries again. `kernel` says whether the number,
+    /// registered with that poller as that file, still is.
     pub fn forget_latecomers(&self, kernel: impl Fn(u32, u32) -> bool) -> Claimed {
         let mut claimed = Claimed::none();
         #[cfg(loom)]
@@ -318,10 +303,10 @@ impl Desc {
         let poller = self.poller();
         // Registered is enough: its waiter may be on its way.
         if (poller != 0 || !self.queue.is_empty()) && !kernel(poller, self.seq.load(Relaxed)) {
-            // The number may be another file's by now: they try again, and hear of the close from the kernel.
-            self.rename_locked(TRY, &mut claimed);
+            self.lose(&mut claimed);
         }
-        self.each_guest(|guest| ring(guest.bell));
+        // They look for themselves.
+        self.guests.ring(false);
         self.lock.unlock();
         claimed
     }
@@ -333,22 +318,12 @@ impl Desc {
         self.poller() != 0 || self.deadlines.iter().any(|own| own.load(Relaxed) != 0)
     }
 
-    fn each_guest(&self, each: impl Fn(&Guest)) {
-        let mut at = self.guests.load(Relaxed) as *const Guest;
-        // SAFETY: guests in the list stay until they have left it, with the lock held.
-        while let Some(guest) = unsafe { at.as_ref() } {
-            each(guest);
-            at = guest.next.get();
-        }
-    }
-
     /// Lets a thread in that waits by itself. False: the descriptor was closed since the look.
     pub fn come(&self, guest: &Guest, look: Look) -> bool {
         self.lock.lock();
-        let same = is_same_life(self.seq.load(Relaxed), look.seq);
+        let same = self.is_same_life(look);
         if same {
-            guest.next.set(self.guests.load(Relaxed));
-            self.guests.store(guest as *const Guest as *mut Guest, Relaxed);
+            self.guests.push(guest);
         }
         self.lock.unlock();
         same
@@ -357,21 +332,9 @@ impl Desc {
     /// Lets it out again. True: the descriptor was closed meanwhile.
     pub fn go(&self, guest: &Guest) -> bool {
         self.lock.lock();
-        let first = self.guests.load(Relaxed) as *const Guest;
-        if std::ptr::eq(first, guest) {
-            self.guests.store(guest.next.get() as *mut Guest, Relaxed);
-        } else {
-            let mut at = first;
-            // SAFETY: as in `each_guest`.
-            while let Some(other) = unsafe { at.as_ref() } {
-                if std::ptr::eq(other.next.get(), guest) {
-                    other.next.set(guest.next.get());
-                }
-                at = other.next.get();
-            }
-        }
+        self.guests.remove(guest);
         self.lock.unlock();
-        guest.gone.get()
+        guest.is_gone()
     }
 
     /// Registers the descriptor with the poller of this number, or looks whether it still is, by `kernel` under the lock
@@ -385,7 +348,7 @@ impl Desc {
     ) -> (Option<Result<Look, E>>, Claimed) {
         let mut claimed = Claimed::none();
         self.lock.lock();
-        if !is_same_life(self.seq.load(Relaxed), look.seq) {
+        if !self.is_same_life(look) {
             self.lock.unlock();
             return (None, claimed);
         }
@@ -394,17 +357,20 @@ impl Desc {
         if !begins {
             result = kernel(Ask::Again, self.seq.load(Relaxed));
             match result {
-                Ok(Told::Another) => {
-                    self.rename_locked(GONE, &mut claimed);
-                    begins = true;
+                Ok(Told::Another) | Err(_) => {
+                    self.next_file();
+                    self.clear(&mut claimed);
+                    // They may wait for the new one already.
+                    self.guests.ring(false);
+                    begins = result.is_ok();
                 }
-                Err(_) => self.forget_locked(&mut claimed),
+                Ok(Told::Lost) => self.lose(&mut claimed),
                 Ok(_) => {}
             }
         }
         if begins {
             result = kernel(Ask::Begin, self.seq.load(Relaxed));
-            if let Ok(told) = &result {
+            if let Ok(told @ (Told::Same | Told::Tcp)) = &result {
                 let kind = if *told == Told::Tcp { SHORT_IS_EMPTY } else { 0 };
                 let kept = self.state.load(Relaxed) & CLAIMED;
                 self.state.store(poller << POLLER | kind | kept, Relaxed);
@@ -444,7 +410,9 @@ impl Desc {
         claimed
     }
 
+    /// Under the lock: it is registered no more; who waits, or is about to, tries again.
     fn lose(&self, claimed: &mut Claimed) {
+        self.next_file();
         self.state.store(self.state.load(Relaxed) & CLAIMED, Relaxed);
         self.reader.store(0, Relaxed);
         self.claim(READ | WRITE, TRY, claimed);
@@ -495,11 +463,6 @@ pub enum Told {
     Tcp,
     /// It was not registered: the number stands for another file.
     Another,
-}
-
-/// A guest that has no bell looks now and then by itself.
-fn ring(bell: i32) {
-    if bell >= 0 {
-        crate::sys::poll::ring(bell);
-    }
+    /// There is no queue any more.
+    Lost,
 }

@@ -21,6 +21,7 @@ use crate::sys::poll::{self, Event, BATCH};
 use crate::sys::{clock, fd, process, Errno};
 use crate::task::wait_queue::Claimed;
 use std::alloc::{alloc_zeroed, Layout};
+use std::cell::Cell;
 use std::ptr::null_mut;
 
 /// How long a descriptor may be waited for without its registration having been looked at, when nothing else happens, and at most.
@@ -249,8 +250,20 @@ impl Poller {
             Ok(queue) => queue,
             Err(e) => return (Err(Refused::Other(e)), Claimed::none()),
         };
-        let (result, claimed) =
-            desc.register(self.number.load(Acquire), look, |ask, seq| self.ask(queue, fd, ask, seq));
+        let lost = Cell::new(false);
+        let (result, mut claimed) = desc.register(self.number.load(Acquire), look, |ask, seq| {
+            let told = self.ask(queue, fd, ask, seq);
+            // One of the two is no descriptor.
+            if told == Err(Errno(libc::EBADF)) && fd::ready(fd, 0).is_ok() {
+                lost.set(true);
+                return Ok(Told::Lost);
+            }
+            told
+        });
+        if lost.get() {
+            self.lose(queue, &mut claimed);
+            return (Err(Refused::Other(Errno(libc::EBADF))), claimed);
+        }
         let result = match result {
             Some(Ok(look)) => Ok(look),
             None | Some(Err(Errno(libc::EBADF))) => Err(Refused::Bad),
