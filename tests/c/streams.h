@@ -97,18 +97,19 @@ __attribute__((unused)) static void narrow(int fd) {
 __attribute__((unused)) static size_t fill_up(int fd) {
     static const char zeros[65536];
     size_t all = 0;
-    int once_more = 1;
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    (void)getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
     for (;;) {
         ssize_t n = gmp_write(fd, zeros, sizeof zeros, GMP_NOWAIT);
         if (n > 0) {
             all += (size_t)n;
-            once_more = 1;
-        } else {
-            CHECK_CODE((int)n, GMP_EAGAIN);
-            /* TCP's own work may make room a moment later. */
-            if (!once_more--) return all;
-            usleep(1000);
+            continue;
         }
+        CHECK_CODE((int)n, GMP_EAGAIN);
+        /* TCP's own work may make room a moment later: until it has made none for a while. */
+        struct pollfd room = {fd, POLLOUT, 0};
+        if (protocol != IPPROTO_TCP || poll(&room, 1, 300) == 0) return all;
     }
 }
 
