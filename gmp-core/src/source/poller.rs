@@ -7,7 +7,7 @@
 //!  - K1. An event is told to the file that was registered: its token has the number of the descriptor and the record's `seq`.
 //!  - K2. Who waits after a try has seen to the registration after that try ([`Poller::watch`]): a descriptor that was closed behind our
 //!        back, and its number used again, is found then. Who waits without a try (`Desc::is_emptied`) may be misled by such a change;
-//!        [`Poller::check`] finds that, after 5 ms if nothing else happens and after a second at the latest, and whatever edge could
+//!        [`Poller::check`] finds that, after 5 ms if nothing else happens (100 ms after the last time) and after a second at the latest, and whatever edge could
 //!        ever be lost with it.
 //!  - K3. Nothing here calls the scheduler: who is to be woken is handed back.
 //!
@@ -27,6 +27,8 @@ use std::ptr::null_mut;
 /// How long a descriptor may be waited for without its registration having been looked at, when nothing else happens, and at most.
 const UNSURE: i64 = 5_000_000;
 const UNSURE_AT_MOST: i64 = 1_000_000_000;
+/// How long after one such look the next comes: a look is a system call for each descriptor.
+const RARELY: i64 = 100_000_000;
 
 /// Of the bell.
 const BELL: u64 = u64::MAX;
@@ -128,6 +130,8 @@ pub struct Poller {
     attended: AtomicBool,
     /// Somebody waits without a try; and when that was looked at.
     unsure: AtomicBool,
+    /// When a look at those is due, if nothing else happens.
+    due: AtomicI64,
     checked: AtomicI64,
 }
 
@@ -158,6 +162,7 @@ impl Poller {
             looked: AtomicI64::new(0),
             attended: AtomicBool::new(false),
             unsure: AtomicBool::new(false),
+            due: AtomicI64::new(0),
             checked: AtomicI64::new(0),
         }
     }
@@ -211,8 +216,13 @@ impl Poller {
         // With the one in `check`: either that finds the mark, or this finds that there is no doubt any more.
         fence(SeqCst);
         if !self.unsure.load(Relaxed) {
-            self.checked.store(clock::now(), Relaxed);
-            self.unsure.store(true, Relaxed);
+            let due = (clock::now() + UNSURE).max(self.checked.load(Relaxed) + RARELY);
+            self.due.store(due, Relaxed);
+            self.unsure.store(true, SeqCst);
+            if self.attended.load(SeqCst) {
+                // Who sleeps there already shall not sleep past it.
+                poll::ring(self.bell());
+            }
         }
     }
 
@@ -305,7 +315,12 @@ impl Poller {
             return claimed;
         }
         let doubts = self.unsure.load(Relaxed);
-        let left = if doubts { Some(left.map_or(UNSURE, |left| left.min(UNSURE))) } else { left };
+        let left = if doubts {
+            let until = (self.due.load(Relaxed) - clock::now()).max(0);
+            Some(left.map_or(until, |left| left.min(until)))
+        } else {
+            left
+        };
         let n = match poll::wait(queue, events, left) {
             Ok(n) => n,
             Err(_) => {
@@ -326,8 +341,8 @@ impl Poller {
             let writes = if event.writes() { WRITE } else { 0 };
             claimed.append(desc.happened(seq, reads | writes, event.is_special()));
         }
-        let since = now - self.checked.load(Relaxed);
-        if doubts && (n == 0 && since >= UNSURE || since > UNSURE_AT_MOST) {
+        let late = now - self.due.load(Relaxed);
+        if doubts && (n == 0 && late >= 0 || late > UNSURE_AT_MOST) {
             self.check(queue, now, &mut claimed);
         }
         claimed
