@@ -44,6 +44,16 @@ __attribute__((unused)) static void until_ready(int fd, int events) {
     CHECK_EQ(n, 1);
 }
 
+/* Sockets, pipes and ttys that are open: the runtime opens neither, and files of /proc as it likes. */
+__attribute__((unused)) static int open_ends(void) {
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) == 0 && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))) n++;
+    }
+    return n;
+}
+
 /* ------------------------------------------------------------ bytes that tell where they belong */
 __attribute__((unused)) static char byte_at(size_t at) { return (char)(at * 31 + (at >> 8) * 7 + (at >> 16)); }
 

@@ -251,15 +251,12 @@ static void suite_of_one_mode(void) {
 }
 
 __attribute__((unused)) static void suite(const struct kind_of_line *kind) {
-    long fds;
+    int fds;
     suite_kind = kind;
     check_start(2);
-    gmp_yield();
-    suite_nonblocking = 0;
-    waiting_reader_gets_what_comes(TASK); /* the runtime opens what it needs */
-    fds = check_descriptors();
+    fds = open_ends();
     for (suite_nonblocking = 0; suite_nonblocking < 2; suite_nonblocking++) suite_of_one_mode();
     CHECK_IDLE();
-    CHECK_EQ(check_descriptors(), fds);
+    CHECK_EQ(open_ends(), fds);
 }
 #endif
