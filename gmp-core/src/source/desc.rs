@@ -167,6 +167,7 @@ impl Desc {
         }
         if !tried {
             self.mark(UNSURE);
+            node.value.set((events | UNSURE) as usize);
         }
         self.queue.push(node);
         let armed = arm();
@@ -359,8 +360,9 @@ impl Desc {
             match result {
                 Ok(Told::Another) | Err(_) => {
                     self.next_file();
+                    // Guests, and who has not tried and so has not registered it, may wait for the new one already.
+                    self.claim(UNSURE, TRY, &mut claimed);
                     self.clear(&mut claimed);
-                    // They may wait for the new one already.
                     self.guests.ring(false);
                     begins = result.is_ok();
                 }
