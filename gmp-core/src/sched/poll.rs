@@ -25,6 +25,9 @@ use crate::task::wait_queue::Claimed;
 
 /// How long a busy processor goes without asking.
 const BUSY: i64 = 50_000;
+/// The same while much waits already: more than [`FEW`] tasks of its own, or anything in the global queue.
+const VERY_BUSY: i64 = 10_000_000;
+const FEW: u32 = 64;
 /// How long nobody has asked until the monitor does.
 const STALE: i64 = 1_000_000;
 /// The same while a processor is idle.
@@ -46,7 +49,13 @@ pub fn ask(i: Inside) -> bool {
 /// The same between two slices, if nobody has asked for a while.
 pub fn ask_if_due(i: Inside) {
     let s = i.s();
-    if s.poller.waiters() != 0 && !s.poller.is_attended() && clock::now() - s.poller.looked() > BUSY {
+    if s.poller.waiters() == 0 || s.poller.is_attended() {
+        return;
+    }
+    // What came now would go behind what is there, and what does not fit to the global queue, which is looked at less often than this
+    // is asked: some would wait for ever while others go round. With the kernel they keep their order.
+    let busy = i.p().runq.ring_len() > FEW || !s.global.is_empty();
+    if clock::now() - s.poller.looked() > if busy { VERY_BUSY } else { BUSY } {
         ask(i);
     }
 }
