@@ -127,7 +127,8 @@ impl Watch<'_> {
                 delay = SLOW;
             }
             if self.wait(delay, &found) {
-                (delay, quiet) = (FAST, 0);
+                // What waits is looked at when it is due (`Found::again`).
+                (delay, quiet) = (ATTENTIVE, 0);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Owns: when code that has not said anything loses its processor, and the bound on machines that compute without one.
 //! Called by: the monitor, which has seen that work waits behind the machine and that no processor is idle.
 //!
-//! A machine that has been outside for [`BLOCKED`] is read (`sys/linux/observe.rs`): asleep in the kernel, its processor goes
+//! A machine that has been outside for [`BLOCKED`] ([`FIRST`] where all have lately been on the move) is read (`sys/linux/observe.rs`): asleep in the kernel, its processor goes
 //! on at once; computing, after [`SLICE`]. Where tasks have lately been found asleep, the first look comes after [`SOON`].
 //!
 //! Always true:
@@ -23,6 +23,9 @@ use crate::sys::observe::{self, Doing};
 
 /// Asleep for so long: retaken.
 const BLOCKED: i64 = 100_000;
+/// Where nobody has lately been found asleep, a machine that was seen to move is first read after this: a busy server's always has
+/// work waiting behind it, and a look every 100 µs was a tenth of a CPU.
+const FIRST: i64 = 400_000;
 /// The same where it has happened often.
 const SOON: i64 = 0;
 /// Computing for so long: retaken (§10).
@@ -63,7 +66,12 @@ pub struct Suspect {
 impl Suspect {
     /// A new stretch began, or was first seen, now.
     pub fn begin(&mut self, now: i64) {
-        self.at = now + if self.score >= EAGER { SOON } else { BLOCKED };
+        self.at = now
+            + match self.score {
+                EAGER.. => SOON,
+                0 => FIRST,
+                _ => BLOCKED,
+            };
         self.every = BLOCKED;
         self.used = None;
     }
