@@ -1146,8 +1146,8 @@ void *gmp_local_get(gmp_key_t key);
  * with another machine. Costs a few nanoseconds.
  *
  * Blocking sections: enter and exit come in pairs on the same task, around ordinary code. A call of this header that
- * parks the task ends the section. Code that blocks without them loses its processor too, if others wait for one: about
- * 0.1 ms after it fell asleep in the kernel, or after 10 ms if it computes. The sections only make it sooner.
+ * parks the task ends the section. Code that blocks without them loses its processor too, if others wait for one:
+ * 0.1 to 0.5 ms after it fell asleep in the kernel, or after 10 ms if it computes. The sections only make it sooner.
  *
  * @return  GMP_OK; outside a task GMP_OK, and nothing happens.
  * @context any thread or task  @blocks never
