@@ -103,6 +103,11 @@ pub unsafe fn writev(fd: c_int, iov: *const iovec, count: c_int, deadline: i64) 
     let total: usize = iov.iter().map(|b| b.iov_len).sum();
     let watched = Watched::new(fd);
     let result = all(&watched, total, deadline, |offset| {
+        if offset == 0 {
+            // In one piece: a datagram is one.
+            // SAFETY: the caller's buffers.
+            return unsafe { fd::sendmsg(fd, &fd::message(iov.as_ptr(), iov.len()), 0) };
+        }
         let mut part = [one(std::ptr::null(), 0); BUFFERS];
         let n = rest_of(iov, offset, &mut part);
         // SAFETY: the caller's buffers.
@@ -145,7 +150,15 @@ unsafe fn write_other(watched: &Watched, n: usize, deadline: i64, rest: impl Fn(
 fn all(watched: &Watched, n: usize, deadline: i64, attempt: impl Fn(usize) -> Tried<usize>) -> Result<usize> {
     let mut done = 0;
     loop {
-        match until(watched, POLLOUT, deadline, || attempt(done)) {
+        let mut waited = false;
+        let attempt = || {
+            // The kernel tells an error once: it is left for the next call, as what was written is this one's answer.
+            if std::mem::replace(&mut waited, true) && done > 0 && fd::ready(watched.fd(), 0)? & libc::POLLERR != 0 {
+                return Err(Errno(libc::EIO));
+            }
+            attempt(done)
+        };
+        match until(watched, POLLOUT, deadline, attempt) {
             Ok(moved) => {
                 done += moved;
                 if done >= n || moved == 0 {

@@ -180,6 +180,7 @@ impl Watched {
     }
 
     fn wait_blocking(&self, events: i16, deadline: i64) -> Result<()> {
+        let deadline = self.desc.map_or(deadline, |desc| desc.deadline(directions(events), deadline));
         let i = enter::enter();
         let may = wait::may_wait(i, deadline);
         if i.is_some() {
@@ -220,6 +221,7 @@ fn directions(events: i16) -> u32 {
 /// Tries, and waits for `events` while there is nothing to be done.
 #[inline(always)]
 pub fn until<T>(watched: &Watched, events: i16, deadline: i64, mut attempt: impl FnMut() -> Tried<T>) -> Result<T> {
+    let mut vain = Vain::default();
     loop {
         let look = watched.look();
         match attempt() {
@@ -227,7 +229,56 @@ pub fn until<T>(watched: &Watched, events: i16, deadline: i64, mut attempt: impl
             Err(Errno(libc::EAGAIN)) => {}
             Err(e) => return Err(e.into()),
         }
+        vain.pause(deadline)?;
         watched.wait(events, deadline, look, true)?;
+    }
+}
+
+/// Waits that end at once, and a try that finds nothing again: what the kernel calls ready is not what the operation wants (urgent data
+/// where others are unread, a datagram's full receiver). After a few of them there is a pause before the next.
+#[derive(Default)]
+struct Vain {
+    since: i64,
+    times: u32,
+}
+
+impl Vain {
+    const FEW: u32 = 16;
+    const SOON: i64 = 50_000;
+
+    #[inline]
+    fn pause(&mut self, deadline: i64) -> Result<()> {
+        self.times += 1;
+        if self.times > 2 {
+            return self.look(deadline);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn look(&mut self, deadline: i64) -> Result<()> {
+        let now = crate::sys::clock::now();
+        let quick = now - self.since < Self::SOON * 2;
+        self.since = now;
+        if self.times <= Self::FEW {
+            if !quick {
+                self.times = 2;
+            }
+            return Ok(());
+        }
+        let doublings = (self.times - Self::FEW).min(7);
+        let length = Self::SOON << doublings;
+        if !quick && now - self.since > length * 4 {
+            self.times = 2;
+            return Ok(());
+        }
+        let left =
+            if deadline == FOREVER || deadline == NOWAIT { i64::MAX } else { deadline.saturating_sub(clock::now()) };
+        if left > 0 && deadline != NOWAIT {
+            crate::time::sleep(length.min(left))?;
+        }
+        self.since = crate::sys::clock::now();
+        Ok(())
     }
 }
 
@@ -309,8 +360,7 @@ fn finish(claimed: Claimed) {
 
 /// See `ready.rs`.
 pub fn set_deadline(fd: c_int, events: i16, deadline: i64) -> Result<()> {
-    let desc = poller::desc(fd).ok_or(Error::NoMemory)?;
-    finish(desc.set_deadline(directions(events), deadline));
+    finish(poller::set_deadline(fd, directions(events), deadline).ok_or(Error::NoMemory)?);
     Ok(())
 }
 

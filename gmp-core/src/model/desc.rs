@@ -175,7 +175,7 @@ impl World {
             (kernel.edge.take(), kernel.is_over)
         };
         if let Some(seq) = edge {
-            finish(self.desc.happened(seq, READ, false));
+            finish(self.desc.happened(POLLER, seq, READ, false));
         }
         is_over
     }
@@ -262,7 +262,7 @@ impl World {
     }
 
     fn set_deadline(&self) {
-        finish(self.desc.set_deadline(READ, SOON));
+        finish(self.desc.set_deadline(READ, SOON, |_, _| true));
     }
 
     fn end(&self) {

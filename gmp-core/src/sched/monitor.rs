@@ -73,8 +73,6 @@ struct Found {
     again: i64,
     /// Processors behind whose machines work waits.
     waiting: usize,
-    /// When somebody must ask about descriptors.
-    asks: i64,
 }
 
 /// The monitor's thread.
@@ -159,7 +157,8 @@ impl Watch<'_> {
         if found.running && earliest > now {
             until = until.min(earliest.max(now + FAST));
         }
-        until = until.min(found.asks.max(now + fast));
+        // After `begin_long`: who begins to wait for a descriptor from here on finds the mark.
+        until = until.min(s.poller_due().max(now + fast));
         let woken = s.monitor.sleep(until);
         if long {
             s.monitor.end_long(&s.idle);
@@ -227,7 +226,7 @@ impl Watch<'_> {
         let now = clock::now();
         s.coarse.renew(now);
         s.join_ended();
-        let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0, asks: NEVER };
+        let mut found = Found { acted: false, running: false, moving: false, again: NEVER, waiting: 0 };
         self.orphans = self.has_orphans(now);
         self.unasked = s.is_unasked(now);
         // Once: processors may be added meanwhile.
@@ -244,7 +243,7 @@ impl Watch<'_> {
                 self.look(p, m, now, &mut found);
             }
         }
-        found.asks = s.see_to_poller(now);
+        s.see_to_poller(now);
         if s.lock.lock().starved {
             s.retry_starved();
             found.running = true;

@@ -89,16 +89,17 @@ impl Shared {
     /// Sleeps in the poller until something happens, the machine is woken, or `deadline`. True: it has a processor now, and is inside.
     pub fn sleep_in_poll(&self, m: &Machine, deadline: i64) -> bool {
         if !m.note.begin_listening(self.poller.bell()) {
-            self.poller.attend(false);
+            self.leave_poller();
             return false;
         }
         let left = (deadline != NEVER).then(|| (deadline - clock::now()).max(0));
         let woken = self.poller.wait(&mut [Event::NONE; BATCH], left);
         m.note.end_listening();
-        self.poller.attend(false);
         if woken.is_empty() {
+            self.leave_poller();
             return false;
         }
+        self.poller.attend(false);
         let mut locked = self.lock.lock();
         if m.asleep.replace(false) {
             locked.idle_machines.retain(|&other| !std::ptr::eq(other, m));
@@ -123,6 +124,15 @@ impl Shared {
         true
     }
 
+    /// Nobody sleeps in the poller any more, and who did may be away for long: the monitor, which may sleep without bound, sees to it.
+    /// (Who was woken by an event makes tasks ready, which tells it.)
+    fn leave_poller(&self) {
+        self.poller.attend(false);
+        if self.poller.waiters() != 0 {
+            self.monitor.attend_until(clock::now() + STALE_IDLE);
+        }
+    }
+
     /// A task waits for a descriptor from now on. If its machine goes on with another task, which may stay away, while a processor is
     /// idle, the monitor sees that somebody asks.
     pub fn waits_for_descriptor(&self, i: Inside) {
@@ -136,17 +146,21 @@ impl Shared {
         self.poller.waiters() != 0 && !self.poller.is_attended() && now - self.poller.looked() > STALE
     }
 
-    /// By the monitor: if nobody has asked for too long, it asks; and if a processor is idle, it wakes or makes a machine that shall sleep
-    /// in the poller. When to come again; NEVER: nobody waits, or a machine sees to it.
-    pub fn see_to_poller(&self, now: i64) -> i64 {
+    /// When somebody must ask, at the latest; NEVER: nobody waits, or a machine sees to it.
+    pub fn poller_due(&self) -> i64 {
         if self.poller.waiters() == 0 || self.poller.is_attended() {
             return NEVER;
         }
-        let is_idle = self.idle.has_idle();
-        let due = self.poller.looked() + if is_idle { STALE_IDLE } else { STALE };
-        if now < due {
-            return due;
+        self.poller.looked() + if self.idle.has_idle() { STALE_IDLE } else { STALE }
+    }
+
+    /// By the monitor: if nobody has asked for too long, it asks; and if a processor is idle, it wakes or makes a machine that shall sleep
+    /// in the poller.
+    pub fn see_to_poller(&self, now: i64) {
+        if now < self.poller_due() {
+            return;
         }
+        let is_idle = self.idle.has_idle();
         let woken = self.poller.look(&mut [Event::NONE; BATCH]);
         // SAFETY: claimed by the poller for us.
         unsafe { ready::finish_all(None, woken) };
@@ -161,6 +175,5 @@ impl Shared {
                 let _made = self.make_machine(locked, None, false);
             }
         }
-        now + STALE
     }
 }

@@ -227,11 +227,11 @@ impl Desc {
         );
     }
 
-    /// An event of the file `seq`. Who is to be woken.
-    pub fn happened(&self, seq: u32, events: u32, special: bool) -> Claimed {
+    /// An event of the file `seq`, told to that poller. Who is to be woken.
+    pub fn happened(&self, poller: u32, seq: u32, events: u32, special: bool) -> Claimed {
         let mut claimed = Claimed::none();
         self.lock.lock();
-        if self.seq.load(Relaxed) == seq {
+        if self.seq.load(Relaxed) == seq && self.poller() == poller {
             // Before the counts: who reads after a look that counts it finds the mark.
             if special {
                 self.mark(SPECIAL);
@@ -247,10 +247,14 @@ impl Desc {
         claimed
     }
 
-    /// Sets the deadline of waits for `events`; who waits looks at it anew.
-    pub fn set_deadline(&self, events: u32, deadline: i64) -> Claimed {
+    /// Sets the deadline of waits for `events`; who waits looks at it anew. `kernel` says whether the number, registered with that poller
+    /// as that file, still is.
+    pub fn set_deadline(&self, events: u32, deadline: i64, kernel: impl Fn(u32, u32) -> bool) -> Claimed {
         let mut claimed = Claimed::none();
         self.lock.lock();
+        if self.poller() != 0 && !kernel(self.poller(), self.seq.load(Relaxed)) {
+            self.lose(&mut claimed);
+        }
         for (n, own) in self.deadlines.iter().enumerate() {
             if events & (1 << n) != 0 {
                 own.store(i64::MAX - deadline.max(1), Release);

@@ -263,8 +263,8 @@ impl Poller {
         let lost = Cell::new(false);
         let (result, mut claimed) = desc.register(self.number.load(Acquire), look, |ask, seq| {
             let told = self.ask(queue, fd, ask, seq);
-            // One of the two is no descriptor.
-            if told == Err(Errno(libc::EBADF)) && fd::ready(fd, 0).is_ok() {
+            // One of the two is no descriptor, or the queue is none any more.
+            if matches!(told, Err(Errno(libc::EBADF | libc::EINVAL))) && fd != queue && fd::ready(fd, 0).is_ok() {
                 lost.set(true);
                 return Ok(Told::Lost);
             }
@@ -331,15 +331,20 @@ impl Poller {
         self.looks.fetch_add(1, Relaxed);
         let now = clock::now();
         self.looked.store(now, Relaxed);
+        let number = self.number.load(Relaxed);
         for event in &events[..n] {
             if event.token() == BELL {
+                // It was for who sleeps there, and an edge is told once.
+                if left == Some(0) && self.attended.load(SeqCst) {
+                    poll::ring(self.bell());
+                }
                 continue;
             }
             let (fd, seq) = (event.token() as u32 as i32, (event.token() >> 32) as u32);
             let Some(desc) = known(fd) else { continue };
             let reads = if event.reads() { READ } else { 0 };
             let writes = if event.writes() { WRITE } else { 0 };
-            claimed.append(desc.happened(seq, reads | writes, event.is_special()));
+            claimed.append(desc.happened(number, seq, reads | writes, event.is_special()));
         }
         let late = now - self.due.load(Relaxed);
         if doubts && (n == 0 && late >= 0 || late > UNSURE_AT_MOST) {
@@ -415,6 +420,13 @@ pub fn close<R>(fd: i32, close: impl FnOnce(Claimed) -> R) -> (R, Claimed) {
     (result, late)
 }
 
+/// Sets the deadline of waits for `events` of `fd`. Who waits looks at it anew. None: there is no memory for it.
+pub fn set_deadline(fd: i32, events: u32, deadline: i64) -> Option<Claimed> {
+    // What is registered may be another file's, whose first wait would clear the deadline.
+    let is_registered = |poller, seq| with_queue(poller, |queue| poll::again(queue, fd, token(fd, seq)).is_ok());
+    Some(desc(fd)?.set_deadline(events, deadline, |poller, seq| is_registered(poller, seq).unwrap_or(false)))
+}
+
 /// Calls `f` with the queue of a poller by its number, if there still is one.
 fn with_queue<R>(poller: u32, f: impl FnOnce(i32) -> R) -> Option<R> {
     if poller == 0 {
@@ -436,8 +448,10 @@ impl Drop for Poller {
         if queue < 0 {
             return;
         }
-        let mut pollers = POLLERS.lock();
         let number = *self.number.get_mut();
+        // Tasks of the next runtime have the same numbers as ours. Nobody waits any more.
+        each(|desc, _| _ = desc.lost(number));
+        let mut pollers = POLLERS.lock();
         let listed = pollers.iter_mut().find(|entry| entry.0 == number);
         if let Some(entry) = listed {
             *entry = (0, -1, -1);

@@ -280,10 +280,9 @@ fn quietly(write: impl FnOnce() -> Result<usize, Errno>) -> Result<usize, Errno>
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut before);
         let result = write();
-        if result == Err(Errno(libc::EPIPE)) {
-            let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            errno::keep(|| while libc::sigtimedwait(&pipe, null_mut(), &none) < 0 && Errno::last().0 == libc::EINTR {});
-        }
+        // Whatever the answer: what had moved a part before answers that.
+        let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        errno::keep(|| while libc::sigtimedwait(&pipe, null_mut(), &none) < 0 && Errno::last().0 == libc::EINTR {});
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
         result
     }
