@@ -125,8 +125,7 @@ impl Watch<'_> {
                 delay = SLOW;
             }
             if self.wait(delay, &found) {
-                // What waits is looked at when it is due (`Found::again`).
-                (delay, quiet) = (ATTENTIVE, 0);
+                (delay, quiet) = (FAST, 0);
             }
         }
     }
