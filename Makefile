@@ -44,10 +44,9 @@ header: need ## regenerate include/gmprt.h from gmp-capi
 wheel: lib $(VENV)/ready ## build the wheel for the python in use (PYTHON=) into dist/
 	scripts/wheel.sh $(VENV)/bin/python $(RELEASE) dist
 
-$(VENV)/ready:
+$(VENV)/ready: tests/python/requirements.txt scripts/venv.sh
 	@PYTHON=$(PYTHON) scripts/need.sh python-venv
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --upgrade pip maturin pytest mypy
+	scripts/venv.sh $(PYTHON) $(VENV)
 	touch $@
 
 # ---------------------------------------------------------------- the main job
