@@ -80,6 +80,7 @@ extern "C" {
     pub fn gmp_abi_version() -> u32;
     pub fn gmp_version_string() -> *const c_char;
     pub fn gmp_strerror(code: c_int) -> *const c_char;
+    pub fn gmp_dump(fd: c_int) -> c_int;
     pub fn gmp_max_procs(n: c_int) -> c_int;
     pub fn gmp_num_tasks() -> i64;
     pub fn gmp_stats(stats: *mut Stats, struct_size: usize) -> c_int;

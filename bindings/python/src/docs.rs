@@ -210,3 +210,5 @@ Example:
 );
 
 pub const AT_EXIT: Entry = (c"_at_exit", c"_at_exit()\n--\n\nEnds the tasks when the interpreter exits.");
+
+pub const LOOK: Entry = (c"_look", c"_look()\n--\n\nGives the runtime's dump and the frames of every Python task.");

@@ -17,6 +17,7 @@ mod calls;
 mod docs;
 mod errors;
 mod exit;
+mod inspect;
 mod io;
 mod live;
 mod module;

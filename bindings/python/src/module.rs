@@ -3,7 +3,7 @@
 //! Owns: the order of start-up. Runs once, at import, in the main interpreter. The only user of PyO3 beyond its C
 //! declarations, since nothing here waits in the runtime.
 
-use crate::{abi, calls, errors, exit, net, shim, stream_type, task_type, wait};
+use crate::{abi, calls, errors, exit, inspect, net, shim, stream_type, task_type, wait};
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -142,7 +142,7 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    for method in calls::methods().iter_mut().chain(net::methods()) {
+    for method in calls::methods().iter_mut().chain(net::methods()).chain(inspect::methods()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {
             let raw = ffi::PyCFunction_NewEx(method, std::ptr::null_mut(), package.as_ptr());

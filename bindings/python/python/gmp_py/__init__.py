@@ -22,6 +22,7 @@ if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("gmp_py does not support free-threaded builds of CPython: use a build with the GIL")
 
 from . import monkey, net
+from ._dump import dump
 from ._gmp import (
     Cancelled,
     GmpError,
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "checkpoint",
     "current",
+    "dump",
     "get_include",
     "get_library_dir",
     "go",

@@ -5,6 +5,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple, final
 
 from . import monkey as monkey
 from . import net as net
+from ._dump import dump as dump
 
 __all__ = [
     "Cancelled",
@@ -17,6 +18,7 @@ __all__ = [
     "__version__",
     "checkpoint",
     "current",
+    "dump",
     "get_include",
     "get_library_dir",
     "go",
