@@ -246,6 +246,8 @@ def test_without_a_runtime_and_in_a_fork_s_child():
             os._exit(0)
         os.wait()
         task.join()
-        """
+        """,
+        "-W",
+        "ignore::DeprecationWarning",
     )
     assert out.count("not running") == 2 and out.count("python-tasks=0") == 2
