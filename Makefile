@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PYTHON ?= python3
+PYTHONS ?= $(PYTHON)
 CC ?= cc
 FUZZ_SECONDS ?= 60
 CHAOS_SEEDS ?= 3
@@ -21,7 +22,7 @@ CARGO_TEST := cargo $(if $(NEXTEST),nextest run,test) --no-fail-fast
 EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
-.PHONY: help lib so header wheel run run-c run-python test test-unit test-models test-programs test-switch-context \
+.PHONY: help lib so header wheel wheels sdist run run-c run-python test test-unit test-models test-programs test-switch-context \
 	test-examples test-python asan tsan valgrind fuzz fuzz-httpd fuzz-kvd chaos bench check fmt clean install need
 
 help: ## this list
@@ -43,6 +44,13 @@ header: need ## regenerate include/gmprt.h from gmp-capi
 
 wheel: lib $(VENV)/ready ## build the wheel for the python in use (PYTHON=) into dist/
 	scripts/wheel.sh $(VENV)/bin/python $(RELEASE) dist
+
+wheels: lib ## a wheel for each of PYTHONS="python3.11 python3.12 ...", each with an environment of its own
+	for python in $(PYTHONS); do \
+		$(MAKE) wheel PYTHON=$$python VENV=.venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; done
+
+sdist: $(VENV)/ready ## the source distribution into dist/: the repository as it is committed
+	$(VENV)/bin/python -m maturin sdist --out dist
 
 $(VENV)/ready: tests/python/requirements.txt scripts/venv.sh
 	@PYTHON=$(PYTHON) scripts/need.sh python-venv

@@ -9,20 +9,22 @@ use std::{env, fs};
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();
+    refuse_free_threaded();
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let lib_dir = dir_from_env("GMPRT_LIB_DIR", &here.join("../../target/release"));
     let include = dir_from_env("GMPRT_INCLUDE_DIR", &here.join("../../include"));
 
     let mut shim = cc::Build::new();
-    for file in ["shim/class.c", "shim/exit.c"] {
+    for file in ["shim/class.c", "shim/exit.c", "shim/table.c"] {
         shim.file(file);
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-changed=shim/shim.h");
     println!("cargo:rerun-if-changed=shim/gil.h");
+    println!("cargo:rerun-if-changed=include/gmp_py.h");
     println!("cargo:rerun-if-changed={}", include.join("gmprt.h").display());
     // -fexceptions: the guard of shim/gil.h stops a forced unwinding.
-    shim.include("shim").include(&include).include(python_include()).flag("-fexceptions").warnings(true);
+    shim.include("shim").include("include").include(&include).include(python_include()).flag("-fexceptions").warnings(true);
     shim.compile("gmp_py_shim");
 
     // By path, so that GNU MP's libgmp.so can never be picked up; what is recorded is the SONAME, libgmprt.so.0.
@@ -31,6 +33,14 @@ fn main() {
     println!("cargo:rustc-cdylib-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-cdylib-link-arg={}", library.display());
     println!("cargo:rustc-cdylib-link-arg=-Wl,-rpath,$ORIGIN");
+}
+
+/// Its tasks need another design there, which is not built.
+fn refuse_free_threaded() {
+    if pyo3_build_config::get().is_free_threaded() {
+        eprintln!("gmp_py does not support free-threaded builds of CPython: build it with an interpreter that has the GIL");
+        std::process::exit(1);
+    }
 }
 
 fn dir_from_env(name: &str, default: &Path) -> PathBuf {

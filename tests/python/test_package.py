@@ -12,6 +12,7 @@ import sys
 
 import gmp_py
 import pytest
+from gmp_py.__main__ import CHECKS
 from support import HANG, child, ok
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "src"
@@ -70,7 +71,15 @@ def test_the_module_runs_its_own_check():
     done = subprocess.run([sys.executable, "-m", "gmp_py"], capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0 and done.stderr == ""
     assert gmp_py.__version__ in done.stdout and "FAILED" not in done.stdout
-    assert done.stdout.count(" ok\n") == 4
+    checks = re.findall(r"^(check_\w+) +ok$", done.stdout, re.M)
+    assert checks == [check.__name__ for check in CHECKS]
+
+
+@pytest.mark.parametrize("harm", ["gmp_py.go = lambda *args: 1 / 0", "gmp_py.num_tasks = lambda: 1"])
+def test_the_check_tells_of_a_failure(harm):
+    done = child(f"import gmp_py, runpy; {harm}; runpy.run_module('gmp_py', run_name='__main__', alter_sys=True)")
+    assert done.returncode == 1 and "FAILED" in done.stdout, done.stdout + done.stderr
+    assert "check_native   ok" in done.stdout
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")

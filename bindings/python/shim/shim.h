@@ -56,5 +56,6 @@ int shim_drain(int64_t ns); /* without the GIL: 1 when no task is left and no ma
 void shim_close(void);
 void shim_after_fork(void);
 void shim_exit_after_fork(void);
+PyObject *shim_capsule(void); /* the table of gmp_py.h */
 
 #endif

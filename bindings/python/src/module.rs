@@ -39,6 +39,8 @@ fn gmp(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     add_types(module)?;
     add_functions(module)?;
+    // SAFETY: the GIL is held; NULL means an exception is set.
+    module.add("_C_API", unsafe { Bound::from_owned_ptr_or_err(py, shim::shim_capsule()) }?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("runtime_version", text(runtime_version()))?;
     module.delattr("__all__")?; // PyO3 keeps one; the package's is the one that counts

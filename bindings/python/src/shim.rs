@@ -44,4 +44,5 @@ extern "C" {
     pub fn shim_closing() -> c_int;
     pub fn shim_drain(ns: i64) -> c_int;
     pub fn shim_after_fork();
+    pub fn shim_capsule() -> *mut ffi::PyObject;
 }

@@ -24,6 +24,7 @@ if _sysconfig.get_config_var("Py_GIL_DISABLED"):
 from . import monkey, net
 from ._dump import dump
 from ._gmp import (
+    _C_API,
     Cancelled,
     GmpError,
     Misuse,

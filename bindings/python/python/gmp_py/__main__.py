@@ -1,10 +1,16 @@
 """``python -m gmp_py``: what is installed, how it is configured, and whether it works."""
 
+import faulthandler
+import os
 import platform
 import sys
+import warnings
 
 import gmp_py
 from gmp_py import _gmp
+
+
+HANG = 60  # seconds; then the stacks are printed and the check has failed
 
 
 def configuration() -> list[tuple[str, str]]:
@@ -65,19 +71,40 @@ def check_native() -> None:
     assert labs is not None and gmp_py.go_native(labs, 42).join() == 42
 
 
+def check_fork() -> None:
+    """The child of a fork begins with an empty runtime, which works."""
+
+    def fork() -> int:
+        parked = gmp_py.go(gmp_py.sleep, 0.01)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if gmp_py.num_tasks() == 0 and gmp_py.go(int, "3").join() == 3 else 1)
+        parked.join()
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of a fork beside threads
+        assert gmp_py.run(fork) == 0
+
+
+CHECKS = (check_tasks, check_errors, check_sleep, check_native, check_fork)
+
+
 def main() -> int:
     """Prints the configuration and the result of every check; 1 when one failed."""
     for name, value in configuration():
-        print(f"{name:10} {value}")
+        print(f"{name:14} {value}", flush=True)
     failed = 0
-    for check in (check_tasks, check_errors, check_sleep, check_native):
+    faulthandler.dump_traceback_later(HANG, exit=True)
+    for check in CHECKS:
         try:
             check()
             result = "ok"
-        except Exception as error:
+        except (Exception, gmp_py.Cancelled, gmp_py.TaskExit) as error:
             result = f"FAILED: {error!r}"
             failed += 1
-        print(f"{check.__name__:13} {result}")
+        print(f"{check.__name__:14} {result}", flush=True)  # before the next one may fork
+    faulthandler.cancel_dump_traceback_later()
     return 1 if failed else 0
 
 
