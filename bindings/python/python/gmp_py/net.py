@@ -26,8 +26,9 @@ from typing import Any
 
 from . import _gmp
 from ._gmp import Stream
+from ._net_socket import Socket
 
-__all__ = ["Listener", "Stream", "dial", "listen"]
+__all__ = ["Listener", "Socket", "Stream", "dial", "listen"]
 
 
 class Listener:
