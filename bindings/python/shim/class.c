@@ -362,9 +362,12 @@ int shim_spawn(py_task *t, const char *name, size_t stack_size)
     return spawn(entry, t, &opts, &t->id);
 }
 
-int shim_spawn_native(gmp_task_fn_t fn, void *arg, uint64_t *id_out)
+int shim_spawn_native(gmp_task_fn_t fn, void *arg, uint64_t *id_out, gmp_task_t **handle_out)
 {
-    return spawn(fn, arg, &native_opts, id_out);
+    int code = gmp_spawn(fn, arg, &native_opts, handle_out);
+    if (code == 0)
+        *id_out = gmp_task_id(*handle_out);
+    return code;
 }
 
 PyObject *shim_take_exception(void)

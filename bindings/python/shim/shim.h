@@ -17,7 +17,7 @@ typedef struct py_task {
     uint8_t detached;    /* parked while its thread state was not attached (GIL released by foreign C code) */
     uint8_t cleared;     /* its thread state has been through PyThreadState_Clear */
     uint8_t done;        /* result or error is in place and joiners were woken */
-    uint8_t exit;        /* TaskExit is to be raised at its next wait */
+    uint8_t unused;
 } py_task;
 
 /* One machine that runs Python tasks. `attached` is the thread state that this machine's thread has attached
@@ -41,7 +41,7 @@ void gmp_py_abandoned(py_task *t);                 /* the entry did not reach it
 /* Implemented in C. */
 int shim_init(void);
 int shim_spawn(py_task *t, const char *name, size_t stack_size);
-int shim_spawn_native(gmp_task_fn_t fn, void *arg, uint64_t *id_out);
+int shim_spawn_native(gmp_task_fn_t fn, void *arg, uint64_t *id_out, gmp_task_t **handle_out);
 size_t shim_default_stack(void);
 PyObject *shim_take_exception(void); /* the one that is set, normalized, its traceback in place; owned */
 py_task *shim_current(void);

@@ -84,6 +84,8 @@ extern "C" {
     pub fn gmp_max_procs(n: c_int) -> c_int;
     pub fn gmp_num_tasks() -> i64;
     pub fn gmp_stats(stats: *mut Stats, struct_size: usize) -> c_int;
+    pub fn gmp_task_cancel(task: *mut c_void) -> c_int;
+    pub fn gmp_task_free(task: *mut c_void) -> c_int;
     pub fn gmp_yield();
     pub fn gmp_checkpoint() -> c_int;
     pub fn gmp_sleep(ns: i64) -> c_int;

@@ -10,7 +10,7 @@
 use crate::native::{Function, Native};
 use crate::task::{self, Task};
 use crate::wait::{self, Waiter, Wake};
-use crate::{abi, args, docs, errors, exit, shim, task_type};
+use crate::{abi, args, docs, errors, exit, shim, target, task_type};
 use pyo3::ffi;
 use std::ffi::c_int;
 use std::ptr;
@@ -138,12 +138,15 @@ unsafe extern "C" fn run(_: Object, values: *mut Object, count: ffi::Py_ssize_t)
 unsafe fn give_way(call: unsafe fn()) -> Object {
     // SAFETY: the GIL is held; a task's own object lives while it runs.
     unsafe {
-        let task = shim::shim_current() as *mut Task;
-        if !task.is_null() {
-            (*task).yielding = true;
+        let target = target::current();
+        if !target.is_null() {
+            if target::take(target) {
+                return ptr::null_mut();
+            }
+            (*target).yielding = true;
             call();
-            (*task).yielding = false;
-            if wait::exit_requested(task) {
+            (*target).yielding = false;
+            if target::take(target) {
                 return ptr::null_mut();
             }
         } else if shim::shim_caller() == shim::CALLER_THREAD {
@@ -157,7 +160,7 @@ unsafe fn give_way(call: unsafe fn()) -> Object {
 }
 
 unsafe fn checkpoint_now() {
-    // SAFETY: no precondition. Its code tells of cancellation, which this package does not use yet.
+    // SAFETY: no precondition. Its code tells of the runtime's own cancellation, which Python tasks do not use: it lasts.
     unsafe { abi::gmp_checkpoint() };
 }
 

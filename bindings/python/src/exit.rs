@@ -7,10 +7,9 @@
 //!
 //! Called by: the interpreter's atexit, the C library's fork, and the entry of a task that was forked.
 
-use crate::wait::{self, Waiter};
-use crate::{abi, calls, errors, io, live, shim};
+use crate::{abi, calls, errors, live, shim, target, wait};
 use pyo3::ffi;
-use std::ffi::{c_int, c_long, CStr};
+use std::ffi::{c_int, CStr};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -36,7 +35,8 @@ pub unsafe extern "C" fn at_exit(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -
         let mut task = live::first();
         while !task.is_null() {
             let next = (*task).next;
-            request_exit(task);
+            // One that has not started never will: first_run refuses it.
+            target::request(&raw mut (*task).target, target::EXIT);
             task = next;
         }
         let end = abi::gmp_after_ns(DRAIN_NS);
@@ -56,33 +56,6 @@ pub unsafe extern "C" fn at_exit(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -
             return ptr::null_mut();
         }
         ffi::Py_NewRef(ffi::Py_None())
-    }
-}
-
-/// Sends TaskExit to a task: through its wait if it waits here, else as an asynchronous exception. One that has not
-/// started never will: first_run refuses it.
-unsafe fn request_exit(task: *mut crate::task::Task) {
-    // SAFETY: the GIL is held and the task is live.
-    unsafe {
-        let head = &mut (*task).head;
-        if head.ts.is_null() || head.cleared != 0 {
-            return;
-        }
-        let waits = !(*task).parked.is_null();
-        let on_fd = (*task).fd_plus_one != 0;
-        if waits
-            || on_fd
-            || (*task).yielding
-            || ffi::PyThreadState_SetAsyncExc(head.id as c_long, errors::TASK_EXIT.get()) == 0
-        {
-            head.exit = 1;
-        }
-        if waits {
-            Waiter::interrupt((*task).parked);
-        }
-        if on_fd {
-            io::interrupt(task);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a call waits on a descriptor: in a task it parks the task, elsewhere it blocks the thread with the GIL released, and
 //! the main thread goes on answering signals.
 //!
-//! Owns: the mark in a task that says what it waits on (`fd_plus_one`, `fd_events`), which exit looks at.
+//! Owns: the mark in a target that says what it waits on (`fd_plus_one`, `fd_events`), which requests look at.
 //!
 //! Always true:
 //!  - I1. A task calls the runtime with its thread state attached where the call parks it or returns at once: the class's
@@ -12,7 +12,7 @@
 //!
 //! Called with the GIL held, by net.rs, stream.rs and patched.rs. Blocks its caller, nothing else.
 
-use crate::task::Task;
+use crate::target::{self, Target};
 use crate::{abi, errors, shim, wait};
 use pyo3::ffi;
 use std::ffi::c_int;
@@ -24,43 +24,61 @@ pub const WRITE: c_int = libc::POLLOUT as c_int;
 const SLICE_NS: i64 = 50_000_000;
 
 /// Runs `call`, a function of the runtime that waits on `fd` for `events` until the deadline it is given. Gives what it
-/// gave, or None with an exception set.
+/// gave, or None with an exception set: then it has done nothing.
 ///
 /// # Safety
 /// The GIL is held; `call` touches no Python object.
 pub unsafe fn wait(fd: c_int, events: c_int, deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
     // SAFETY: the GIL is held; a task's own object lives while it runs.
     unsafe {
-        let task = shim::shim_current() as *mut Task;
-        if task.is_null() {
+        let target = target::current();
+        if target.is_null() {
             return from_thread(deadline, call);
         }
-        (*task).fd_plus_one = fd.saturating_add(1);
-        (*task).fd_events = events;
-        let got = call(deadline);
-        (*task).fd_plus_one = 0;
-        if (*task).head.exit != 0 {
-            // What `interrupt` set; clean-up may wait again.
-            abi::gmp_fd_set_deadline(fd, events, abi::FOREVER);
-            wait::exit_requested(task);
-            return None;
+        loop {
+            if target::take(target) {
+                return None;
+            }
+            (*target).fd_plus_one = fd.saturating_add(1);
+            (*target).fd_events = events;
+            let got = call(deadline);
+            (*target).fd_plus_one = 0;
+            if (*target).fd_cut {
+                (*target).fd_cut = false;
+                abi::gmp_fd_set_deadline(fd, events, abi::FOREVER);
+            }
+            if !is_early(got, deadline) {
+                return Some(got);
+            }
+            if target::take(target) {
+                return None;
+            }
+            // Another task's wait on this descriptor was ended: it clears the deadline when it comes to it.
+            abi::gmp_yield();
         }
-        Some(got)
     }
 }
 
-/// As `wait`, for a call that waits on no descriptor of the caller's and cannot be taken up again: the main thread does not
-/// look for signals meanwhile.
+/// Whether a call ended before its time, because the descriptor's deadline was set.
+fn is_early(got: isize, deadline: i64) -> bool {
+    // SAFETY: reads the clock.
+    got == abi::ETIMEDOUT as isize && deadline != abi::NOWAIT && unsafe { abi::gmp_now() } < deadline
+}
+
+/// As `wait`, for a call that waits on no descriptor of the caller's and cannot be taken up again: nothing ends it early, and
+/// the main thread does not look for signals meanwhile.
 ///
 /// # Safety
 /// As `wait`.
 pub unsafe fn wait_once(call: impl FnOnce() -> isize) -> Option<isize> {
     // SAFETY: as `wait`.
     unsafe {
-        let task = shim::shim_current() as *mut Task;
-        if !task.is_null() {
-            let got = call();
-            return (!wait::exit_requested(task)).then_some(got);
+        let target = target::current();
+        if !target.is_null() {
+            if target::take(target) {
+                return None;
+            }
+            return Some(call());
         }
         if !wait::may_enter() {
             return None;
@@ -90,7 +108,13 @@ unsafe fn from_thread(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Opti
                     return Some(got);
                 }
             },
-            shim::CALLER_THREAD => Some(wait::detached(|| call(deadline))),
+            shim::CALLER_THREAD => loop {
+                let got = wait::detached(|| call(deadline));
+                if !is_early(got, deadline) {
+                    return Some(got);
+                }
+                wait::detached(|| abi::gmp_yield());
+            },
             _ => {
                 wait::may_enter();
                 None
@@ -99,14 +123,14 @@ unsafe fn from_thread(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Opti
     }
 }
 
-/// Ends the wait of a task that is in `wait`: its deadline is now.
+/// Ends the wait of a target that is in `wait`: the descriptor's deadline is now.
 ///
 /// # Safety
-/// The GIL is held and the task is in `wait`, with its exit mark set.
-pub unsafe fn interrupt(task: *mut Task) {
-    // SAFETY: plain reads of a live task. The call never waits.
+/// The GIL is held and the target is in `wait`, with its mark set.
+pub unsafe fn interrupt(target: *mut Target) {
+    // SAFETY: plain reads of a live target. The call never waits.
     unsafe {
-        abi::gmp_fd_set_deadline((*task).fd_plus_one - 1, (*task).fd_events, abi::gmp_now());
+        abi::gmp_fd_set_deadline((*target).fd_plus_one - 1, (*target).fd_events, abi::gmp_now());
     }
 }
 

@@ -27,6 +27,7 @@ mod patched;
 mod shim;
 mod stream;
 mod stream_type;
+mod target;
 mod task;
 mod task_type;
 mod wait;

@@ -3,7 +3,7 @@
 //! Owns: the order of start-up. Runs once, at import, in the main interpreter. The only user of PyO3 beyond its C
 //! declarations, since nothing here waits in the runtime.
 
-use crate::{abi, calls, errors, exit, inspect, net, shim, stream_type, task_type, wait};
+use crate::{abi, calls, errors, exit, inspect, net, shim, stream_type, target, task_type, wait};
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -19,7 +19,7 @@ fn gmp(module: &Bound<'_, PyModule>) -> PyResult<()> {
     refuse_subinterpreter()?;
     refuse_other_runtime()?;
     // SAFETY: the GIL is held.
-    if unsafe { errors::make() } != 0 {
+    if unsafe { errors::make() != 0 || target::make() != 0 } {
         return Err(PyErr::fetch(py));
     }
     // SAFETY: called once, before any task exists.

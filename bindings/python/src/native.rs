@@ -10,6 +10,7 @@
 use crate::wait::{self, Waiter, Waiters, Wake};
 use crate::{abi, errors, shim};
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
@@ -17,6 +18,8 @@ pub type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 pub struct Native {
     function: Function,
     arg: usize,
+    /// The runtime's handle, for `cancel`; given back with the record.
+    handle: AtomicPtr<c_void>,
     state: Mutex<State>,
 }
 
@@ -34,17 +37,19 @@ impl Native {
     /// Spawns `function(arg)`; gives the record (one reference, for the Task) and the task's id.
     pub fn spawn(function: Function, arg: usize) -> Result<(*const Native, u64), c_int> {
         let state = State { returned: None, ended: false, waiters: Waiters::new() };
-        let record = Arc::into_raw(Arc::new(Native { function, arg, state: Mutex::new(state) }));
-        let mut id = 0;
+        let handle = AtomicPtr::new(std::ptr::null_mut());
+        let record = Arc::into_raw(Arc::new(Native { function, arg, handle, state: Mutex::new(state) }));
+        let (mut id, mut handle) = (0, std::ptr::null_mut());
         // SAFETY: the entry takes over the second reference; when it never runs, that is taken back.
         unsafe {
             Arc::increment_strong_count(record);
-            let code = shim::shim_spawn_native(entry, record as *mut c_void, &mut id);
+            let code = shim::shim_spawn_native(entry, record as *mut c_void, &mut id, &mut handle);
             if code != 0 {
                 Arc::decrement_strong_count(record);
                 Arc::decrement_strong_count(record);
                 return Err(code);
             }
+            (*record).handle.store(handle, Ordering::Relaxed);
         }
         Ok((record, id))
     }
@@ -88,7 +93,13 @@ impl Native {
         }
     }
 
-    /// Claims a waiter of this record on behalf of exit: true when nobody else has.
+    /// Cancels it as gmp_task_cancel does.
+    pub fn cancel(&self) {
+        // SAFETY: the handle lives as long as the record. Its code tells of functions that no context here has.
+        unsafe { abi::gmp_task_cancel(self.handle.load(Ordering::Relaxed)) };
+    }
+
+    /// Claims a waiter of this record on behalf of a request: true when nobody else has.
     ///
     /// # Safety
     /// The waiter's call is still waiting.
@@ -100,6 +111,16 @@ impl Native {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        let handle = *self.handle.get_mut();
+        if !handle.is_null() {
+            // SAFETY: the handle's one use; nobody else knows it.
+            unsafe { abi::gmp_task_free(handle) };
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct PyTask {
     pub detached: u8,
     pub cleared: u8,
     pub done: u8,
-    pub exit: u8,
+    pub unused: u8,
 }
 const _: () = assert!(std::mem::size_of::<PyTask>() == 56);
 
@@ -30,7 +30,12 @@ pub const CALLER_HOOK: c_int = 3;
 extern "C" {
     pub fn shim_init() -> c_int;
     pub fn shim_spawn(task: *mut PyTask, name: *const c_char, stack_size: usize) -> c_int;
-    pub fn shim_spawn_native(entry: crate::abi::TaskFn, arg: *mut c_void, id_out: *mut u64) -> c_int;
+    pub fn shim_spawn_native(
+        entry: crate::abi::TaskFn,
+        arg: *mut c_void,
+        id_out: *mut u64,
+        handle_out: *mut *mut c_void,
+    ) -> c_int;
     pub fn shim_default_stack() -> usize;
     pub fn shim_take_exception() -> *mut ffi::PyObject;
     pub fn shim_current() -> *mut PyTask;

@@ -13,7 +13,8 @@
 
 use crate::native::{self, Native};
 use crate::shim::{self, PyTask};
-use crate::wait::{self, Waiter, Waiters};
+use crate::target::{self, Target};
+use crate::wait::{self, Waiters};
 use crate::{errors, exit, live, task_type};
 use pyo3::ffi;
 use std::ffi::{c_char, c_int};
@@ -31,19 +32,13 @@ pub struct Task {
     traceback: *mut ffi::PyObject,
     pub weakrefs: *mut ffi::PyObject,
     pub joiners: Waiters,
-    /// What this task waits on, while it waits in a call of this package.
-    pub parked: *mut Waiter,
-    /// The descriptor that it waits on, plus one, while it is in a call of io.rs; 0: none. And what for.
-    pub fd_plus_one: c_int,
-    pub fd_events: c_int,
+    pub target: Target,
     pub prev: *mut Task,
     pub next: *mut Task,
     /// One strong reference, or null for Python tasks.
     pub native: *const Native,
     /// The fork generation it belongs to.
     pub epoch: u32,
-    /// In gmp_yield or gmp_checkpoint.
-    pub yielding: bool,
     /// Someone was given the error.
     observed: bool,
     /// The context was entered.
@@ -118,14 +113,17 @@ unsafe extern "C" fn gmp_py_begin(head: *mut PyTask) -> c_int {
     // SAFETY: the entry's argument is a Task that the runtime owns a reference to.
     unsafe {
         let task = head as *mut Task;
-        let ready = !wait::exit_requested(task)
+        target::open(&raw mut (*task).target, (*head).id);
+        let ready = !target::take(&raw mut (*task).target)
             && exit::apply_trace_hooks()
             && ((*task).context.is_null() || {
                 (*task).entered = ffi::PyContext_Enter((*task).context) == 0;
                 (*task).entered
             });
         if !ready {
+            target::close(&raw mut (*task).target);
             set_error(task, errors::take());
+            clear_call(task);
         }
         c_int::from(ready)
     }
@@ -143,6 +141,7 @@ unsafe extern "C" fn gmp_py_end(head: *mut PyTask, result: *mut ffi::PyObject) {
         if (*task).epoch != exit::epoch() {
             exit::end_forked_child(result);
         }
+        target::close(&raw mut (*task).target);
         if result.is_null() {
             set_error(task, errors::take());
         } else {
@@ -197,6 +196,7 @@ unsafe extern "C" fn gmp_py_abandoned(head: *mut PyTask) {
                 errors::raise_code(code);
             }
         }
+        target::close(&raw mut (*task).target);
         set_error(task, errors::take());
         clear_call(task);
         gmp_py_done(head);
@@ -210,8 +210,9 @@ unsafe fn set_error(task: *mut Task, error: *mut ffi::PyObject) {
     unsafe {
         let old = std::mem::replace(&mut (*task).error, error);
         (*task).traceback = ffi::PyException_GetTraceback(error);
-        if ffi::Py_TYPE(error) as *mut ffi::PyObject == errors::TASK_EXIT.get() {
-            (*task).observed = true; // the interpreter's exit, not an error of the program
+        let kind = ffi::Py_TYPE(error) as *mut ffi::PyObject;
+        if kind == errors::TASK_EXIT.get() || kind == errors::CANCELLED.get() {
+            (*task).observed = true; // the interpreter's exit, or what somebody asked for: no error of the program
         }
         ffi::Py_XDECREF(old);
     }
@@ -266,6 +267,24 @@ unsafe fn clear_call(task: *mut Task) {
         ffi::Py_XDECREF(func);
         ffi::Py_XDECREF(args);
         ffi::Py_XDECREF(context);
+    }
+}
+
+/// Asks for Cancelled to be raised in the task; false when its outcome is settled.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn cancel(task: *mut Task) -> bool {
+    // SAFETY: a live Task; the record of a native task lives as long as it.
+    unsafe {
+        if is_done(task) {
+            return false;
+        }
+        if !(*task).native.is_null() {
+            (*(*task).native).cancel();
+            return true;
+        }
+        target::request(&raw mut (*task).target, target::CANCEL) == target::Answer::Noted
     }
 }
 

@@ -247,6 +247,17 @@ unsafe extern "C" fn done(object: *mut ffi::PyObject, _: *mut ffi::PyObject) -> 
     }
 }
 
+unsafe extern "C" fn cancel(object: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter passes a Task.
+    unsafe {
+        let task = object as *mut Task;
+        if !check_epoch(task) {
+            return ptr::null_mut();
+        }
+        ffi::PyBool_FromLong(task::cancel(task).into())
+    }
+}
+
 const DOC: &CStr = c"A task: a function that runs beside others and is switched when it waits.
 
 Made by `go`, `go_native` and `run`, never by calling the class. An error that nobody was given is reported through
@@ -322,6 +333,32 @@ Example:
     (3, True)
 ";
 
+const CANCEL_DOC: &CStr = c"cancel($self, /)\n--\n\nAsks the task to end: raises `Cancelled` in it, once.
+
+A task that waits in this package has its wait ended, and that wait has had no effect. One that runs gets it in its
+next wait, `yield_` or `checkpoint`, or in a loop that computes. One that blocks in other code gets it after it comes
+back. A task that has not started never runs. The task may clean up, and wait while it does; it may also go on.
+
+Asking again before `Cancelled` was raised changes nothing; after that it raises another one. May be called from any
+task and thread, by the task itself too. A native task sees the runtime's own cancellation, which lasts.
+
+Returns:
+    True, or False when the task has ended: then nothing happens.
+
+Raises:
+    GmpError: The task belongs to the parent of a fork.
+
+Example:
+    >>> import gmp_py
+    >>> task = gmp_py.go(gmp_py.sleep, 1000)
+    >>> task.cancel()
+    True
+    >>> task.exception()
+    Cancelled()
+    >>> task.cancel()
+    False
+";
+
 const GENERIC_DOC: &CStr = c"__class_getitem__($cls, item, /)\n--\n\nFor annotations such as ``Task[int]``.";
 
 /// Makes the type; NULL with an exception set on failure.
@@ -348,6 +385,7 @@ pub unsafe fn make() -> *mut ffi::PyTypeObject {
     let methods = Box::leak(Box::new([
         method(c"join", fast(join), waits, JOIN_DOC),
         method(c"exception", fast(exception), waits, EXCEPTION_DOC),
+        method(c"cancel", plain(cancel), ffi::METH_NOARGS, CANCEL_DOC),
         method(c"done", plain(done), ffi::METH_NOARGS, DONE_DOC),
         method(c"__class_getitem__", plain(ffi::Py_GenericAlias), ffi::METH_O | ffi::METH_CLASS, GENERIC_DOC),
         ffi::PyMethodDef::zeroed(),

@@ -5,7 +5,7 @@
 //!
 //! Always true:
 //!  - W1. Who unlinks a waiter under its list's guard (the GIL; for native tasks their own lock) is the one who signals
-//!    it, exactly once. A waiter that gives up unlinks itself; if it is too late, it waits for the signal on its way.
+//!    it, exactly once. A waiter that gives up unlinks itself; if it is too late, it takes the event that has come.
 //!  - W2. A call into the runtime may let other tasks run, whatever it is for (the slice may be over). Between the look
 //!    at an event and the push of its waiter there is none.
 //!  - W3. Nothing of PyO3 (no guard, no borrow) lives across a wait: PyO3 counts attachments per OS thread.
@@ -17,7 +17,7 @@
 
 use crate::errors;
 use crate::native::Native;
-use crate::task::Task;
+use crate::target::{self, Target};
 use crate::{abi, shim};
 use pyo3::ffi;
 use std::ffi::c_int;
@@ -35,6 +35,8 @@ pub struct Waiter {
     link: *mut *mut Waiter,
     /// Unlinked by the one who signals it.
     claimed: bool,
+    /// Signaled by `interrupt`, not by its event.
+    interrupted: bool,
     /// Whose lock guards its list; null: the GIL.
     guard: *const Native,
 }
@@ -63,11 +65,12 @@ impl Waiter {
             next: ptr::null_mut(),
             link: ptr::null_mut(),
             claimed: false,
+            interrupted: false,
             guard,
         }
     }
 
-    /// Wakes a waiting call before its event has come.
+    /// Wakes a waiting call before its event has come; when it has come, that stands.
     ///
     /// # Safety
     /// The GIL is held and the waiter's call is still waiting.
@@ -76,6 +79,7 @@ impl Waiter {
         unsafe {
             let guard = (*waiter).guard;
             if if guard.is_null() { (*waiter).claim() } else { (*guard).claim(waiter) } {
+                (*waiter).interrupted = true;
                 Waiter::signal(waiter);
             }
         }
@@ -126,10 +130,18 @@ impl Waiter {
         unsafe { abi::gmp_wg_add(&mut self.signal, 1) };
     }
 
-    /// Waits for a signal that is certain to come soon: the waiter was claimed. Works with or without the GIL.
+    /// Waits for a signal that is certain to come soon: the waiter was claimed. With the GIL held, which a thread lets go
+    /// of: the claimer may need it to get there.
     pub fn wait_claimed(&mut self) {
-        // SAFETY: the claimer signals without waiting for anything that this caller holds.
-        unsafe { abi::gmp_wg_wait(&mut self.signal, abi::FOREVER) };
+        let signal = &raw mut self.signal;
+        // SAFETY: the signal is on its way; the GIL is held, and who is no task may let go of it.
+        unsafe {
+            if shim::shim_current().is_null() {
+                detached(|| abi::gmp_wg_wait(signal, abi::FOREVER));
+            } else {
+                abi::gmp_wg_wait(signal, abi::FOREVER);
+            }
+        }
     }
 }
 
@@ -186,31 +198,64 @@ pub unsafe fn signal_chain(first: *mut Waiter) {
 
 /// Waits until `waiter` is signaled or `deadline` passes.
 ///
+/// The event decides: `Signaled` when it came before what would have ended the wait otherwise; else the waiter is
+/// unclaimed. Only a signal's handler that raises in the main thread may find it claimed.
+///
 /// # Safety
 /// The GIL is held; the waiter is armed. On any other result than `Signaled` the caller unlinks it.
 pub unsafe fn wait(waiter: *mut Waiter, deadline: i64) -> Wake {
     // SAFETY: the GIL is held throughout, but for the part between detach and attach.
     unsafe {
         let signal = &raw mut (*waiter).signal;
-        let task = shim::shim_current() as *mut Task;
-        if !task.is_null() {
-            (*task).parked = waiter;
+        let target = target::current();
+        if !target.is_null() {
+            if target::take(target) {
+                return Wake::Raised;
+            }
+            (*target).parked = waiter;
             let code = abi::gmp_wg_wait(signal, deadline);
-            (*task).parked = ptr::null_mut();
-            return if exit_requested(task) { Wake::Raised } else { decode(code) };
+            (*target).parked = ptr::null_mut();
+            return settle(waiter, target, decode(code));
         }
         match shim::shim_caller() {
             shim::CALLER_THREAD if shim::shim_closing() != 0 => {
                 errors::STOPPED.raise(c"the interpreter is exiting: no task runs any more");
                 Wake::Raised
             }
-            shim::CALLER_THREAD if is_main_thread() => wait_on_main(signal, deadline),
-            shim::CALLER_THREAD => decode(detached(|| abi::gmp_wg_wait(signal, deadline))),
+            shim::CALLER_THREAD => {
+                let woke = if is_main_thread() {
+                    wait_on_main(signal, deadline)
+                } else {
+                    decode(detached(|| abi::gmp_wg_wait(signal, deadline)))
+                };
+                settle(waiter, ptr::null_mut(), woke)
+            }
             _ => {
                 may_enter();
                 Wake::Raised
             }
         }
+    }
+}
+
+/// What a wait's end means, now that nothing can happen to the waiter unseen.
+unsafe fn settle(waiter: *mut Waiter, target: *mut Target, woke: Wake) -> Wake {
+    // SAFETY: the GIL is held, and the waiter is the caller's.
+    unsafe {
+        if (*waiter).interrupted {
+            if woke != Wake::Raised {
+                target::take(target);
+            }
+            // Only now: making the exception may have run code that looks for waiters to claim.
+            (*waiter).interrupted = false;
+            (*waiter).claimed = false;
+            return Wake::Raised;
+        }
+        if woke == Wake::TimedOut && (*waiter).claimed && (*waiter).guard.is_null() {
+            (*waiter).wait_claimed();
+            return Wake::Signaled;
+        }
+        woke
     }
 }
 
@@ -244,23 +289,6 @@ pub unsafe fn sleep(ns: i64) -> Wake {
                 Wake::Raised
             }
         }
-    }
-}
-
-/// Whether TaskExit waited for this task; then it is now set.
-///
-/// # Safety
-/// The GIL is held and `task` is the caller's own.
-#[inline(always)]
-pub unsafe fn exit_requested(task: *mut Task) -> bool {
-    // SAFETY: the running task's object lives; its fields are guarded by the GIL.
-    unsafe {
-        if (*task).head.exit == 0 {
-            return false;
-        }
-        (*task).head.exit = 0;
-        ffi::PyErr_SetNone(errors::TASK_EXIT.get());
-        true
     }
 }
 
