@@ -167,6 +167,14 @@
 #define GMP_CLASS_EXCLUSIVE 1u
 
 /**
+ * Class flag, with GMP_CLASS_EXCLUSIVE: the class has a lock of its own, which acquire takes and release gives up, and which foreign
+ * code under its tasks may give up and take again by itself (as Python's GIL). Then the token is taken from a task that stays in
+ * foreign code: as soon as is_blocked says so, or, as the processor, after 10 ms of computing. The next holder's acquire waits for
+ * the lock in the ordinary way; the task goes on without the token until its next call of this library that may wait.
+ */
+#define GMP_CLASS_OWN_LOCK 2u
+
+/**
  * The case sends.
  */
 #define GMP_CASE_SEND 1
@@ -357,7 +365,9 @@ struct gmp_task_class {
    */
   void (*finish)(void *user, void *m, void *t);
   /**
-   * At a park: may the task resume on another thread? NULL: yes.
+   * May the parked task resume on another thread? `sp`: where it is parked, or, at a park, a place in the frames that lie below.
+   * Asked at each park, on the leaving task's stack; NULL: yes. Of classes with GMP_CLASS_OWN_LOCK it is asked by the machine that
+   * would take the task over, on its own stack; NULL: no. Of other exclusive classes it is not asked: their started tasks stay.
    */
   int (*may_migrate)(void *user, void *t, const void *sp);
   /**

@@ -3,7 +3,7 @@
 //! Owns: the C shape of the table, which is that of `gmp_core::task::class::TaskClass` (checked below).
 
 use crate::boundary::input;
-use gmp_core::task::class::{TaskClass, EXCLUSIVE};
+use gmp_core::task::class::{TaskClass, EXCLUSIVE, OWN_LOCK};
 use gmp_core::{Error, Result};
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::offset_of;
@@ -55,7 +55,9 @@ pub struct gmp_task_class {
     pub switch_out: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
     /// After the task's last instruction, off its stack.
     pub finish: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void, t: *mut c_void)>,
-    /// At a park: may the task resume on another thread? NULL: yes.
+    /// May the parked task resume on another thread? `sp`: where it is parked, or, at a park, a place in the frames that lie below.
+    /// Asked at each park, on the leaving task's stack; NULL: yes. Of classes with GMP_CLASS_OWN_LOCK it is asked by the machine that
+    /// would take the task over, on its own stack; NULL: no. Of other exclusive classes it is not asked: their started tasks stay.
     pub may_migrate: Option<unsafe extern "C" fn(user: *mut c_void, t: *mut c_void, sp: *const c_void) -> c_int>,
     /// The monitor asks, from its own thread, of a task that seems to compute while work waits behind it: not 0 if the task waits for
     /// something in foreign code. It must not call this library, nor wait: everything stands still meanwhile. NULL: no.
@@ -72,8 +74,14 @@ pub type gmp_task_class_t = gmp_task_class;
 /// in a queue, so that no machine ever blocks for the token.
 pub const GMP_CLASS_EXCLUSIVE: u32 = 1u32;
 
+/// Class flag, with GMP_CLASS_EXCLUSIVE: the class has a lock of its own, which acquire takes and release gives up, and which foreign
+/// code under its tasks may give up and take again by itself (as Python's GIL). Then the token is taken from a task that stays in
+/// foreign code: as soon as is_blocked says so, or, as the processor, after 10 ms of computing. The next holder's acquire waits for
+/// the lock in the ordinary way; the task goes on without the token until its next call of this library that may wait.
+pub const GMP_CLASS_OWN_LOCK: u32 = 2u32;
+
 const _: () = {
-    assert!(GMP_CLASS_EXCLUSIVE == EXCLUSIVE);
+    assert!(GMP_CLASS_EXCLUSIVE == EXCLUSIVE && GMP_CLASS_OWN_LOCK == OWN_LOCK);
     assert!(size_of::<gmp_task_class>() == size_of::<TaskClass>());
     assert!(offset_of!(gmp_task_class, user) == offset_of!(TaskClass, user));
     assert!(offset_of!(gmp_task_class, flags) == offset_of!(TaskClass, flags));
@@ -100,7 +108,8 @@ pub(crate) unsafe fn table(class: *const gmp_task_class_t) -> Result<Option<*con
     }
     // SAFETY: the caller's promise.
     let known = unsafe { input(class) }?;
-    if known.flags & !GMP_CLASS_EXCLUSIVE != 0 {
+    let exclusive = known.flags & GMP_CLASS_EXCLUSIVE != 0;
+    if known.flags & !(GMP_CLASS_EXCLUSIVE | GMP_CLASS_OWN_LOCK) != 0 || known.flags != 0 && !exclusive {
         return Err(Error::Invalid);
     }
     Ok(Some(class.cast()))

@@ -2,6 +2,8 @@
  *
  * Owns: the fields of `struct _ts` that PyO3 leaves out, and the word that names the task of this thread.
  *
+ * The rooms beside it: exit.c (how the process ends), gilwait.c (who waits for the GIL), moving.c (who may change threads).
+ *
  * Always true:
  *  - S1. A task's thread state is attached only by a Swap from a state that its machine has attached, and detached
  *        only by a Swap to another one on the same machine. (A SaveThread on one OS thread and a RestoreThread on
@@ -21,6 +23,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ------------------------------------------------------------ who runs here */
 
@@ -75,14 +79,16 @@ static int find_auto_key(PyThreadState *ts)
 }
 #endif
 
-/* Attached here, on the thread that asks? Only for the state of the task that this thread runs. */
+/* Has it given the GIL up? For the state of a task that a thread runs: by that thread, or, as a hint, by others. */
 static int is_detached(PyThreadState *ts)
 {
+    volatile PyThreadState *seen = ts;
 #if PY_VERSION_HEX >= 0x030D0000
-    return ts->state == 0;
+    return seen->state == 0;
 #elif PY_VERSION_HEX >= 0x030C0000
-    return !ts->_status.active;
+    return !seen->_status.active;
 #else
+    (void)seen;
     return _PyThreadState_UncheckedGet() != ts;
 #endif
 }
@@ -124,6 +130,7 @@ static int state_new(py_task *t, char *low, size_t size)
     ts->datastack_top = &chunk->data[1];
     ts->datastack_limit = (PyObject **)((char *)chunk + ROOT_CHUNK);
     size_t usable = size - ROOT_CHUNK;
+    t->top = (const char *)chunk;
 #if PY_VERSION_HEX >= 0x030E0000
     if (set_stack_protection(ts, low, usable) != 0) {
         PyErr_Clear();
@@ -170,6 +177,7 @@ static int machine_start(void *user, void **m_out)
     leave_if_closing();
     PyGILState_STATE before = PyGILState_Ensure();
     m->own = PyThreadState_Get();
+    m->tid = syscall(SYS_gettid);
     int code = 0;
 #if PY_VERSION_HEX < 0x030C0000
     if (!auto_key_known && find_auto_key(m->own) != 0)
@@ -238,6 +246,7 @@ static void switch_in(void *user, void *mv, void *tv)
     py_task *t = tv;
     swap_to(m, t->ts);
     here.task = t;
+    t->tid = m->tid;
     if (t->detached) {
         /* It parked while foreign code had released the GIL, and goes on so. The Swap above made its state the one
          * that PyGILState_Ensure finds on this thread. */
@@ -307,10 +316,26 @@ static void *entry(void *arg)
     return NULL;
 }
 
+/* The rest of the list of hooks: asked by others than the machine that runs the task. */
+
+static int may_migrate(void *user, void *tv, const void *sp)
+{
+    (void)user;
+    return may_move(tv, sp);
+}
+
+/* The monitor asks, while the task is in code that is not the runtime's: so its state stays. */
+static int is_blocked(void *user, void *tv)
+{
+    (void)user;
+    py_task *t = tv;
+    return t->ts != NULL && is_detached(t->ts) && !gil_waits((pid_t)t->tid);
+}
+
 static const gmp_task_class_t python_class = {
     .struct_size = sizeof(gmp_task_class_t),
     .name = "python",
-    .flags = GMP_CLASS_EXCLUSIVE,
+    .flags = GMP_CLASS_EXCLUSIVE | GMP_CLASS_OWN_LOCK,
     .machine_start = machine_start,
     .machine_end = machine_end,
     .acquire = acquire,
@@ -319,6 +344,8 @@ static const gmp_task_class_t python_class = {
     .switch_in = switch_in,
     .switch_out = switch_out,
     .finish = finish,
+    .may_migrate = may_migrate,
+    .is_blocked = is_blocked,
 };
 
 /* ------------------------------------------------------------ calls from Rust */
@@ -406,6 +433,7 @@ int shim_init(void)
 #else
     (void)set_stack_protection;
 #endif
+    gil_learn();
     int code = gmp_spawn_opts_init(&native_opts, sizeof native_opts);
     if (code != 0)
         return code;
@@ -418,6 +446,6 @@ int shim_init(void)
 #error "gmp-py does not support free-threaded builds of CPython"
 #endif
 _Static_assert(offsetof(py_task, ts) == 16, "mirrored in src/shim.rs");
-_Static_assert(sizeof(py_task) == 56, "mirrored in src/shim.rs");
+_Static_assert(sizeof(py_task) == 72, "mirrored in src/shim.rs");
 _Static_assert(sizeof(gmp_wg_t) == 16, "mirrored in src/abi.rs");
 _Static_assert(sizeof(gmp_stats_t) >= 200, "mirrored in src/abi.rs");

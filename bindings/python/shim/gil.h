@@ -3,6 +3,7 @@
 #ifndef GMP_PY_GIL_H
 #define GMP_PY_GIL_H
 #include "shim.h"
+#include <sys/types.h>
 
 /* Up to 3.13 a thread that gets the GIL of a finalizing interpreter is ended by pthread_exit, which unwinds its
  * stack. Under a task that stack ends in the runtime, which no one may unwind; so the unwinding stops here, for ever.
@@ -17,5 +18,12 @@ void guard_check(guard *g);
 void leave_if_closing(void); /* does not return once shim_close was called */
 void token_taken(void);
 void token_lost(void);
+
+/* gilwait.c */
+void gil_learn(void);
+int gil_waits(pid_t tid);
+
+/* moving.c */
+int may_move(const py_task *t, const void *sp);
 
 #endif

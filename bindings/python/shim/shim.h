@@ -10,6 +10,8 @@
 typedef struct py_task {
     PyObject_HEAD
     PyThreadState *ts;   /* from first_run to finish */
+    const char *top;     /* where its frames begin, from first_run on */
+    int64_t tid;         /* the kernel's id of the thread that runs it, or ran it last */
     PyObject *fn;        /* until the call has ended */
     PyObject *args;      /* a tuple; NULL: no arguments */
     uint64_t id;         /* the runtime's task id; 0 until known */
@@ -24,6 +26,7 @@ typedef struct py_task {
  * while the runtime, not a task, is in charge: NULL, its own, or that of the task it ran last. `dead` is the state of
  * a task that has ended, attached until the next Swap and then deleted. */
 typedef struct py_machine {
+    int64_t tid;
     PyThreadState *own;
     PyThreadState *attached;
     PyThreadState *dead;

@@ -6,12 +6,14 @@
 use pyo3::ffi;
 use std::ffi::{c_char, c_int, c_void};
 
-/// The head of a Task: what the class's hooks touch. Only shim/class.c writes `ts`, `detached`, `cleared` and
+/// The head of a Task: what the class's hooks touch. Only shim/class.c writes `ts`, `top`, `tid`, `detached`, `cleared` and
 /// `start_error`; all of it is written with the GIL held.
 #[repr(C)]
 pub struct PyTask {
     pub ob_base: ffi::PyObject,
     pub ts: *mut ffi::PyThreadState,
+    top: *const c_char,
+    tid: i64,
     pub func: *mut ffi::PyObject,
     pub args: *mut ffi::PyObject,
     pub id: u64,
@@ -21,7 +23,7 @@ pub struct PyTask {
     pub done: u8,
     pub unused: u8,
 }
-const _: () = assert!(std::mem::size_of::<PyTask>() == 56);
+const _: () = assert!(std::mem::size_of::<PyTask>() == 72);
 
 pub const CALLER_THREAD: c_int = 0;
 pub const CALLER_NATIVE_TASK: c_int = 2;

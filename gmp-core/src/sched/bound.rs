@@ -8,11 +8,12 @@
 //! (`inbox::deliver`), and its machine gets an idle processor, or that of whoever comes upon its ticket in the global queue.
 //!
 //! Always true:
-//!  - B1. A pin is set and taken away by its task, or by what ends it, on the pinned thread.
+//!  - B1. A pin is set and taken away by its task, or by what ends it, on the pinned thread; or by the machine that takes a parked
+//!        task of a class over (`token.rs`).
 //!  - B2. While a machine's duty is `Locked`, its thread runs no task but the locked one. Others that are pinned there wait; a
 //!        plain task that locks itself is moved to a thread without pins first.
 //!  - B3. A task that ends locked ends its thread, whose state it may have changed for good (§14.3), unless others are pinned to it.
-//!  - B4. Tasks of an exclusive class have the thread of their token's home as it is, and share it: their locks are only counted.
+//!  - B4. Tasks of an exclusive class share the thread that they are pinned to: their locks are only counted, and keep them there.
 //!
 //! Called by: the task itself, the switch, the machine's loop. Blocks: the task, while it moves to a thread of its own.
 //!

@@ -14,7 +14,7 @@
 //! On the `context` switch, whose first frame is a Rust one that catches, such an unwind aborts the process.
 
 use super::entry::{self, Outcome};
-use super::{bound, hooks, in_place, run, spawn, stacks, token, Inside, Shared};
+use super::{bound, hooks, in_place, run, serving, spawn, stacks, Inside, Shared};
 use crate::machine::{Duty, Machine};
 use crate::primitive::{tls, Ordering::*};
 use crate::switch::{Ended, EXITED};
@@ -111,10 +111,10 @@ unsafe fn end_tasks(s: &Shared, m: &Machine, innermost: &Task, rooted: bool) {
             } else {
                 entry::store(t, outcome);
                 hooks::leaving(i, t);
-                token::finish(i, t, &*class);
+                serving::finish(i, t, &*class);
             }
         });
-        token::put_down(m);
+        serving::put_down(m);
     }
 }
 

@@ -39,8 +39,9 @@ unsafe fn leave_hooks(m: &Machine, me: &Task) {
         let class = &*me.class();
         let hooks = &class.hooks;
         // A task that belongs to its thread is not asked.
-        let asked = !class.is_exclusive() && me.bonds() == BOND_CLASS;
-        if let (true, Some(may_migrate)) = (asked, hooks.may_migrate) {
+        if class.is_exclusive() {
+            bound::pin(me.extra.get(), m);
+        } else if let (true, Some(may_migrate)) = (me.bonds() == BOND_CLASS, hooks.may_migrate) {
             let here = 0u8;
             let free = may_migrate(hooks.user, data(me), &here as *const u8 as *const c_void) != 0;
             bound::pin(me.extra.get(), if free { null() } else { m });

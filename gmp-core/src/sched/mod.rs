@@ -31,6 +31,7 @@ pub mod ready;
 pub mod retake;
 pub mod run;
 pub mod seeded;
+pub mod serving;
 pub mod shutdown;
 pub mod spawn;
 pub mod stacks;

@@ -10,7 +10,7 @@
 //! a look. When nothing moves and nothing waits it sleeps without bound, though tasks may be away in foreign code: who pushes
 //! a task or starts a timer wakes it (`attention.rs`).
 
-use super::retake::{Burners, Suspect, Why, SLICE};
+use super::retake::{Burners, Seat, Suspect, Why, SLICE};
 use super::{seeded, token, Shared};
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
@@ -287,7 +287,12 @@ impl Watch<'_> {
             p.attention.store(true, Relaxed);
             m.owner.request(YIELD);
         }
-        if !waits {
+        let stranded = token::strands(m);
+        let stuck = now - seen.since;
+        if m.inbox_len.load(Relaxed) != 0 && tick != INSIDE && stuck >= AWAY {
+            token::revoke(s, m);
+        }
+        if !waits && !stranded {
             // Another processor would not help.
             found.again = found.again.min(seen.slice_since + SLICE);
             return;
@@ -295,20 +300,20 @@ impl Watch<'_> {
         if tick == INSIDE {
             return;
         }
-        let stuck = now - seen.since;
         let declared = m.blocking.load(Relaxed) || m.hinted.load(Relaxed);
         let due = if declared {
             if stuck >= DECLARED {
                 found.acted |= s.retake(m, p, Why::Declared, seen.since);
             }
             seen.since + DECLARED
-        } else if s.idle.has_idle() {
+        } else if s.idle.has_idle() && !stranded {
             if stuck >= AWAY && p.runq.private_len() > 0 {
                 found.acted |= s.expose(m, p);
             }
             seen.since + AWAY
         } else {
-            found.acted |= s.suspect(m, p, &mut seen.suspect, &mut self.burners, seen.since, now);
+            let seat = Seat { m, p, waits, stranded };
+            found.acted |= s.suspect(seat, &mut seen.suspect, &mut self.burners, seen.since, now);
             seen.suspect.due()
         };
         found.again = found.again.min(due);

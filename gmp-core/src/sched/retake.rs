@@ -12,8 +12,11 @@
 //!  - R2. All that was queued moves with the processor (`give_away`).
 //!  - R3. At most [`BURNERS`] machines for each processor compute without one: the kernel shares the CPUs out among
 //!        threads, and each of these takes a share. Those that sleep are bounded by `max_threads` only.
+//!  - R4. With the processor goes the token of a class with a lock of its own. For the token alone a machine loses both when the class
+//!        says that its task is blocked, and after [`SLICE`]; then R3 does not count, since all others of the class would wait behind
+//!        it, and its lock lets one of them compute at a time.
 
-use super::{seeded, Shared};
+use super::{seeded, token, Shared};
 use crate::base::chaos::{self, Point};
 use crate::machine::reading::Away;
 use crate::machine::Machine;
@@ -107,6 +110,17 @@ impl Suspect {
     }
 }
 
+/// A machine with its processor, and what waits behind it.
+#[derive(Clone, Copy)]
+pub struct Seat<'a> {
+    pub m: &'a Machine,
+    pub p: &'a Processor,
+    /// Work that the processor could run.
+    pub waits: bool,
+    /// Tasks wait for the token that the machine holds (`token::strands`).
+    pub stranded: bool,
+}
+
 /// The machines that compute without a processor. The monitor's own.
 #[derive(Default)]
 pub struct Burners {
@@ -188,39 +202,40 @@ impl Machine {
 }
 
 impl Shared {
-    /// Work waits behind `m`, which has been outside since `since` without a word. True: its processor was retaken.
-    pub fn suspect(
-        &self,
-        m: &Machine,
-        p: &Processor,
-        x: &mut Suspect,
-        burners: &mut Burners,
-        since: i64,
-        now: i64,
-    ) -> bool {
+    /// Work waits behind `m`, which has been outside since `since` without a word: for its processor (`waits`) or for the token that it
+    /// holds (`stranded`). True: its processor was retaken.
+    pub fn suspect(&self, seat: Seat<'_>, x: &mut Suspect, burners: &mut Burners, since: i64, now: i64) -> bool {
+        let Seat { m, p, waits, stranded } = seat;
         if now < x.at {
             return false;
         }
         let doing = observe::look(m.tid.load(Relaxed));
-        match x.judge(doing, now) {
-            Some(why @ Why::Blocked(_)) => {
-                x.asleep();
-                return self.retake(m, p, why, since);
-            }
-            Some(_) => x.runs(now),
+        let judged = match x.judge(doing, now) {
             None => {
                 x.at = now + BLOCKED;
                 return false;
             }
+            Some(why) => why,
+        };
+        let says = self.class_says_blocked(m, p);
+        if let Why::Blocked(call) = judged {
+            // Who sleeps until it gets its class's lock is not blocked to its class: others of the class would wait for that lock too.
+            if says.unwrap_or(!token::is_patient(m)) || waits && says.is_some() {
+                x.asleep();
+                return self.retake(m, p, Why::Blocked(call), since);
+            }
         }
-        if self.class_says_blocked(m, p) {
+        x.runs(now);
+        // It may have given up its class's lock for a moment only.
+        if says == Some(true) && now - since >= BLOCKED {
             return self.retake(m, p, Why::Blocked(None), since);
         }
         let slice = if self.settings.seeded { seeded::PATIENCE_RUNNING } else { SLICE };
         if now - since < slice {
             return false;
         }
-        if !burners.have_room(self) {
+        // R4.
+        if !burners.have_room(self) && !stranded {
             // Asking costs a reading for each of them.
             x.at = now + SLICE;
             return false;
@@ -233,30 +248,30 @@ impl Shared {
     }
 
     /// What the class of the task that runs there says, if it has an opinion.
-    fn class_says_blocked(&self, m: &Machine, p: &Processor) -> bool {
-        if self.lock.lock().classes.iter().all(|class| class.hooks.is_blocked.is_none()) {
-            return false;
+    fn class_says_blocked(&self, m: &Machine, p: &Processor) -> Option<bool> {
+        let locked = self.lock.lock();
+        if locked.classes.iter().all(|class| class.hooks.is_blocked.is_none()) {
+            return None;
         }
-        let _locked = self.lock.lock();
         if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
-            return false;
+            return None;
         }
         // SAFETY: the machine is outside, and comes in through the lock that we hold: its task stays what it is. The
         // hook is the class's own; it may not call the library.
         let says = unsafe {
             let task = m.current.get();
             let class = if task.is_null() { std::ptr::null() } else { (*task).class() };
-            class.as_ref().is_some_and(|class| {
+            class.as_ref().and_then(|class| {
                 let data = (*(*task).extra.get()).class_data;
-                class.hooks.is_blocked.is_some_and(|hook| hook(class.hooks.user, data) != 0)
+                class.hooks.is_blocked.map(|hook| hook(class.hooks.user, data) != 0)
             })
         };
         m.owner.withdraw();
         says
     }
 
-    /// Takes the processor from a machine that has stayed outside since `since`, and gives it away. False: the machine
-    /// has come in meanwhile.
+    /// Takes the processor from a machine that has stayed outside since `since`, and gives it away, and so with the token if its
+    /// class has a lock of its own (R4). False: the machine has come in meanwhile.
     pub fn retake(&self, m: &Machine, p: &Processor, why: Why, since: i64) -> bool {
         let locked = self.lock.lock();
         if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
@@ -281,7 +296,13 @@ impl Shared {
                 self.tallies.retakes_running.fetch_add(1, Relaxed);
             }
         }
+        // Before the processor goes, which then finds the class's ticket.
+        let taken = token::strip(self, m);
         self.give_away(locked, p);
+        token::pass_taken(self, taken);
+        if m.inbox_len.load(Relaxed) != 0 {
+            token::revoke(self, m);
+        }
         true
     }
 }

@@ -3,7 +3,7 @@
 //! Owns: what happens on a machine's own stack. Tasks switch to each other directly; they come here only when nothing
 //! is ready, or when something needs this stack (task classes, a stack that could not be had).
 
-use super::{bound, entry, find, hooks, inbox, ready, stacks, switching, token, Inside, Shared};
+use super::{bound, entry, find, hooks, inbox, ready, serving, stacks, switching, Inside, Shared};
 use crate::machine::owner::{CXX, INBOX, RETIRE};
 use crate::machine::{Commit, Duty, Machine};
 use crate::primitive::{fence, sanitizer, tls, Ordering::*};
@@ -123,14 +123,14 @@ fn give_up(i: Inside) {
 pub unsafe fn start(i: Inside, t: &Task) {
     match t.kind.get() {
         // SAFETY: a ticket of a live class or machine.
-        Kind::ClassTicket => return unsafe { token::serve(i, t) },
+        Kind::ClassTicket => return unsafe { serving::serve(i, t) },
         // SAFETY: as above.
         Kind::MachineTicket => return unsafe { inbox::serve_ticket(i, t) },
         Kind::Task => {}
     }
     if !t.class().is_null() {
         // SAFETY: as promised by the caller.
-        return unsafe { token::run_unshared(i, t) };
+        return unsafe { serving::run_one(i, t) };
     }
     let mut sp = t.sp.get();
     if sp == 0 {

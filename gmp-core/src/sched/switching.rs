@@ -71,13 +71,13 @@ unsafe fn leave_bonded(i: Inside, me: &Task, commit: Commit) {
         }
         bound::leaving(i.m(), me);
         i.m().commit.set(commit);
-        let to = match class.and_then(|class| super::token::successor(i, class)) {
+        let to = match class.and_then(|class| super::serving::successor(i, class)) {
             Some(next) => {
                 i.m().current.set(next);
                 i.p().counters.switches.inc();
                 (*next).sp.get()
             }
-            None if bound::is_locked(me) || class.is_some_and(|class| super::token::must_go_home(i, class)) => {
+            None if bound::is_locked(me) || class.is_some_and(|class| super::serving::must_go_home(i, class)) => {
                 home(i, me)
             }
             None => destination(i, me),

@@ -1,39 +1,41 @@
 //! Tasks of a class: their run, and the token of an exclusive class.
 //!
-//! Owns: who holds an exclusive class's token. The hooks' calls are in `hooks.rs`.
+//! Owns: who holds an exclusive class's token, and who gets it next. The hooks' calls are in `hooks.rs`.
 //!
 //! Always true:
-//!  - K1. Tasks of an exclusive class are ready in their token's queue only, and run on the machine that holds the
-//!        token only.
-//!  - K2. If that queue is not empty, the token is held (its holder looks before it lets go, under the token's lock)
-//!        or the class's ticket stands in a run queue or inbox.
-//!  - K3. The token stays with its home machine as long as a started task of the class lives: its tasks may not move
-//!        (what may move, and when, is `may_migrate`'s answer for other classes).
+//!  - K1. Ready tasks of an exclusive class are in their token's queue, among its claims, or in the inbox of the machine that they
+//!        are pinned to. Only the machine that holds the token takes one up.
+//!  - K2. If the queue or the claims are not empty, the token is held (its holder looks before it lets go, under the token's
+//!        lock), or the class's ticket stands in a run queue or inbox, or the token is promised to a machine on its way.
+//!  - K3. A started task of an exclusive class is pinned to the machine that it last ran on. Another one may take it over only if
+//!        the class has a lock of its own ([`OWN_LOCK`]) and `may_migrate` says so, asked by the machine that would.
+//!  - K4. The token is taken from a machine only if its class has a lock of its own: the task that runs there goes on in foreign
+//!        code until its next call of the runtime, and only that lock keeps it and the next holder's task apart.
 //!
 //! A machine that serves a token runs the class's tasks back to back: a leaving task switches straight to the next
-//! started one ([`successor`]); everything else goes through [`serve`]'s loop.
+//! started one; everything else goes through a loop (`serving.rs`). A machine whose token was taken serves on, in name:
+//! its task leaves at its next park or yield, and then the machine gives up the class's lock (`release`).
+//!
+//! A pinned task that is ready goes to its machine. If the token is elsewhere then, it becomes a *claim*; who lets the token go
+//! promises it to the first claim's machine, if that is on its way, and sends the claim there.
 
-use super::hooks::{away, data, outside, slot, start_here};
-use super::{entry, inbox, run, stacks, switching, Inside, Shared};
+use super::{bound, hooks, inbox, Inside, Shared};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::machine::Machine;
-use crate::primitive::{AtomicU32, Mutex, Ordering::*};
-use crate::task::class::{Class, TaskClass, EXCLUSIVE, STACK_RESERVE};
+use crate::primitive::{AtomicBool, AtomicPtr, AtomicU32, Mutex, Ordering::*};
+use crate::task::class::{Class, TaskClass, EXCLUSIVE};
+use crate::task::extra::BOND_CLASS;
 use crate::task::ready_list::ReadyList;
 use crate::task::{Kind, Task};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-/// Class tasks that run back to back before other work of the processor is let through.
-const BUDGET: u32 = 64;
-
 struct State {
     queue: ReadyList,
-    holder: *const Machine,
-    home: *const Machine,
-    /// Started tasks that have not ended.
-    started: usize,
+    claims: ReadyList,
+    /// The token is free and for this machine only, which is on its way to take it.
+    promised: *const Machine,
     /// The ticket is in a run queue or an inbox.
     queued: bool,
 }
@@ -45,8 +47,22 @@ unsafe impl Send for State {}
 pub struct Token {
     class: *const Class,
     state: Mutex<State>,
-    /// The queue's length, to look without the lock.
+    /// Who holds it; null: nobody. Written under the lock.
+    holder: AtomicPtr<Machine>,
+    /// How many tasks wait in the queue and the claims, to look without the lock.
     len: AtomicU32,
+    /// The last holder got the class's lock when its processor was gone: the next may keep its own while it waits for the lock.
+    patient: AtomicBool,
+}
+
+/// What has to be done about a token that was let go, after its lock.
+#[must_use]
+pub enum Passing {
+    Nothing,
+    /// The ticket is to be submitted.
+    Ticket,
+    /// This one is to be sent to its machine.
+    Claim(*mut Task),
 }
 
 impl Shared {
@@ -68,8 +84,15 @@ impl Shared {
         let class = try_box(Class { key: table, hooks, index, ticket: std::cell::Cell::new(null_mut()) })?;
         let key: *const Class = &*class;
         if hooks.flags & EXCLUSIVE != 0 {
-            let state = State { queue: ReadyList::new(), holder: null(), home: null(), started: 0, queued: false };
-            let token = try_box(Token { class: key, state: Mutex::new(state), len: AtomicU32::new(0) })?;
+            let state =
+                State { queue: ReadyList::new(), claims: ReadyList::new(), promised: null(), queued: false };
+            let token = try_box(Token {
+                class: key,
+                state: Mutex::new(state),
+                holder: AtomicPtr::new(null_mut()),
+                len: AtomicU32::new(0),
+                patient: AtomicBool::new(false),
+            })?;
             let arg = &*token as *const Token as *mut c_void;
             class.ticket.set(self.new_ticket(Kind::ClassTicket, arg)?);
             locked.tokens.push(token);
@@ -79,9 +102,15 @@ impl Shared {
     }
 }
 
-fn token_of<'a>(class: &Class) -> &'a Token {
+/// The token of an exclusive class.
+pub fn token_of<'a>(class: &Class) -> &'a Token {
     // SAFETY: an exclusive class's ticket carries its token, which lives as long as the runtime.
     unsafe { &*((*class.ticket.get()).arg.get() as *const Token) }
+}
+
+fn pin_of(task: *mut Task) -> *const Machine {
+    // SAFETY: a class task has an extra; who asks has it in hand or under its queue's lock.
+    unsafe { (*(*task).extra.get()).pin as *const Machine }
 }
 
 /// Queues a task of an exclusive class that is `Ready` or `NewGlobal`.
@@ -89,15 +118,21 @@ fn token_of<'a>(class: &Class) -> &'a Token {
 /// # Safety
 /// The caller has the right to queue it.
 pub unsafe fn route(s: &Shared, i: Option<Inside>, task: *mut Task, class: &Class) {
-    // SAFETY: the caller's promise; classes live as long as the runtime.
+    // SAFETY: the caller's promise; classes and machines live as long as the runtime.
     unsafe {
         let token = token_of(class);
-        let submit = {
-            let mut state = token.state.lock();
-            state.queue.push(task);
-            token.len.store(state.queue.len() as u32, Relaxed);
-            state.holder.is_null() && !std::mem::replace(&mut state.queued, true)
-        };
+        let pin = pin_of(task);
+        let mut state = token.state.lock();
+        let holder = token.holder.load(Relaxed) as *const Machine;
+        if !pin.is_null() && !std::ptr::eq(pin, holder) && !class.has_own_lock() {
+            drop(state);
+            return inbox::deliver(s, &*pin, task);
+        }
+        // Whoever comes upon it may take it over; if not, it goes to its machine from there.
+        state.queue.push(task);
+        token.count(&state);
+        let submit = token.is_free(&state) && !std::mem::replace(&mut state.queued, true);
+        drop(state);
         if submit {
             submit_ticket(s, i, class.ticket.get());
         } else {
@@ -115,254 +150,301 @@ unsafe fn submit_ticket(s: &Shared, i: Option<Inside>, ticket: *mut Task) {
     }
 }
 
-/// True when another task of the class whose token this machine holds is ready.
+/// True when another task of the class whose token this machine serves is ready, or when the token was taken from it.
 pub fn others_wait(i: Inside) -> bool {
     // SAFETY: a non-null token lives as long as the runtime.
-    unsafe { (*(i.m().token.get() as *const Token)).len.load(Relaxed) > 0 }
+    let token = unsafe { &*(i.m().token.get() as *const Token) };
+    token.len.load(Relaxed) > 0 || !token.is_held_by(i.m())
+}
+
+/// The token that `m` serves, for others' eyes: a hint, but a token lives as long as the runtime.
+fn seen(m: &Machine) -> Option<&Token> {
+    // SAFETY: as said.
+    unsafe { (m.seen_token() as *const Token).as_ref() }
 }
 
 /// Something waits that `m` alone may run, while it runs something else: in its inbox, or for the token that it holds. For others'
 /// eyes: a hint.
 pub fn waits_behind(m: &Machine) -> bool {
-    let token = m.seen_token() as *const Token;
-    // SAFETY: a token lives as long as the runtime.
-    m.inbox_len.load(Relaxed) != 0 || unsafe { token.as_ref() }.is_some_and(|token| token.len.load(Relaxed) > 0)
+    m.inbox_len.load(Relaxed) != 0 || seen(m).is_some_and(|token| token.len.load(Relaxed) > 0 && token.is_held_by(m))
 }
 
-/// The next started task of the class, for a direct switch; None: go to the machine's own stack.
-///
-/// # Safety
-/// `class` is the leaving task's.
-pub unsafe fn successor(i: Inside, class: &Class) -> Option<*mut Task> {
-    let m = i.m();
-    if m.token.get().is_null() {
-        return None;
-    }
-    let token = token_of(class);
-    let runs = m.token_runs.get() + 1;
-    m.token_runs.set(runs);
-    if runs >= BUDGET && runs.is_multiple_of(BUDGET) && other_work(i) || m.owner.requested() != 0 {
-        return None;
-    }
-    let mut state = token.state.lock();
-    let first = state.queue.first()?;
-    // SAFETY: in the queue: a valid record.
-    if unsafe { (*first).sp.get() } == 0 {
-        return None;
-    }
-    state.queue.pop();
-    token.len.store(state.queue.len() as u32, Relaxed);
-    // SAFETY: taken from the queue: ours.
-    unsafe { (*first).status.start() };
-    Some(first)
+/// Tasks wait for a token that `m` holds and that may be taken from it, since it runs a task. A hint.
+pub fn strands(m: &Machine) -> bool {
+    m.runs_task()
+        && seen(m).is_some_and(|token| {
+            token.len.load(Relaxed) > 0 && token.is_held_by(m) && token.class().has_own_lock()
+        })
 }
 
-/// True when the leaving task must go to the machine's own stack rather than to other work.
-pub fn must_go_home(i: Inside, class: &Class) -> bool {
-    class.is_exclusive() && !i.m().token.get().is_null()
+/// `m` waits for the lock of a class whose last holders always got it too late: it keeps its processor for a while. A hint.
+pub fn is_patient(m: &Machine) -> bool {
+    !m.runs_task() && seen(m).is_some_and(|token| token.is_held_by(m) && token.patient.load(Relaxed))
 }
 
-/// Work of the processor that is not the token's class.
-fn other_work(i: Inside) -> bool {
-    let p = i.p();
-    p.runq.private_len() > 0 || !i.s().global.is_empty() || p.runq.has_shared()
-}
-
-/// A class ticket was taken: this machine serves the class, or hands the ticket to the class's home.
-///
-/// # Safety
-/// On the machine's own stack; `ticket` is a class's, just taken from a queue.
-pub unsafe fn serve(i: Inside, ticket: &Task) {
-    let m = i.m();
-    // SAFETY: a class ticket's argument is its token, and the class lives as long as the runtime.
-    let (token, class) = unsafe {
-        let token = &*(ticket.arg.get() as *const Token);
-        (token, &*token.class)
+/// Takes the token from a machine whose task stays outside; what is left to do is for `pass_taken`, after the scheduler's lock. Under
+/// that lock, of a machine that is seized.
+pub fn strip(s: &Shared, m: &Machine) -> Taken {
+    let none = Taken(None);
+    let Some(token) = seen(m) else { return none };
+    // SAFETY: classes live as long as the runtime. The machine is outside, and comes in through the lock that we hold: its task
+    // stays what it is.
+    let (class, of_class) = unsafe {
+        let task = m.current.get();
+        (&*token.class, !task.is_null() && std::ptr::eq((*task).class(), token.class))
     };
-    let home = {
-        let mut state = token.state.lock();
-        if !state.home.is_null() && !std::ptr::eq(state.home, m) {
-            // Until the ticket is delivered: the home may let go meanwhile.
-            // SAFETY: machines are not freed while the runtime lives.
-            unsafe { (*state.home).pin() };
-            state.home
-        } else {
-            state.queued = false;
-            if state.queue.is_empty() {
-                return;
+    if !of_class || !class.has_own_lock() {
+        return none;
+    }
+    match token.leave(m) {
+        Passing::Nothing => none,
+        Passing::Ticket => {
+            let ticket = class.ticket.get();
+            // SAFETY: the class's own record, in no queue. The processor that is given away next finds it.
+            unsafe {
+                (*ticket).status.arm_ticket();
+                s.global.push(ticket);
             }
-            state.holder = m;
-            if state.home.is_null() {
-                m.pin();
-            }
-            state.home = m;
-            null()
+            none
         }
-    };
-    if !home.is_null() {
-        ticket.status.arm_ticket();
-        // SAFETY: the ticket is ours to hand on; machines live as long as the runtime.
-        unsafe {
-            inbox::deliver(i.s(), &*home, ticket as *const Task as *mut Task);
-            (*home).unpin();
-        }
-        return;
+        Passing::Claim(task) => Taken(Some((token, task))),
     }
-    m.token.set(token as *const Token as *const c_void);
-    m.token_runs.set(0);
-    let started = start_here(m, class);
-    let slot = slot(m, class);
-    if let Some(acquire) = class.hooks.acquire {
-        // SAFETY: the class's own hook.
-        away(m, true, || unsafe { acquire(class.hooks.user, slot) });
-    }
-    // Without a processor the token is let go again at once: nobody waits for a processor with it in hand.
-    let mut run_on = !m.processor.load(Relaxed).is_null();
-    while let Some(task) = if run_on { token.pop() } else { None } {
-        // SAFETY: popped: ours.
-        let t = unsafe { &*task };
-        if t.sp.get() == 0 {
-            token.state.lock().started += 1;
-        }
-        // SAFETY: inside with a processor, on the machine's own stack, with the token; `t` is ours to run.
-        if unsafe { !run_here(Inside::assume(m), t, class, started) } {
-            token.state.lock().started -= 1;
-            break;
-        }
-        run_on = !m.processor.load(Relaxed).is_null() && m.owner.requested() == 0;
-        if run_on && m.token_runs.get() >= BUDGET {
-            m.token_runs.set(0);
-            // SAFETY: inside with a processor.
-            run_on = !other_work(unsafe { Inside::assume(m) });
-        }
-    }
-    put_down(m);
 }
 
-/// Gives up the token that the machine holds, if it holds one.
-pub fn put_down(m: &Machine) {
-    // SAFETY: tokens and classes live as long as the runtime.
-    let Some((token, class)) =
-        (unsafe { (m.token.get() as *const Token).as_ref().map(|token| (token, &*token.class)) })
-    else {
-        return;
-    };
-    if let Some(release) = class.hooks.release {
-        let slot = slot(m, class);
-        // SAFETY: the class's own hook. If the processor is gone afterwards the loop finds out.
-        away(m, false, || unsafe { release(class.hooks.user, slot) });
+/// A claim that is due to be sent.
+pub struct Taken(Option<(*const Token, *mut Task)>);
+
+/// See [`strip`].
+pub fn pass_taken(s: &Shared, taken: Taken) {
+    if let Taken(Some((token, task))) = taken {
+        // SAFETY: tokens live as long as the runtime.
+        unsafe { (*token).pass(s, None, Passing::Claim(task)) };
     }
-    m.token.set(null());
-    token.let_go(m, class);
+}
+
+/// A machine that may be promised a token stays away: others get it. Without the scheduler's lock.
+pub fn revoke(s: &Shared, m: &Machine) {
+    let mut at = 0;
+    loop {
+        let token: *const Token = match s.lock.lock().tokens.get(at) {
+            Some(token) => &**token,
+            None => return,
+        };
+        at += 1;
+        // SAFETY: tokens live as long as the runtime.
+        let token = unsafe { &*token };
+        let passing = {
+            let mut state = token.state.lock();
+            if !std::ptr::eq(state.promised, m) {
+                continue;
+            }
+            state.promised = null();
+            token.next(&mut state)
+        };
+        token.pass(s, None, passing);
+    }
 }
 
 impl Token {
-    fn pop(&self) -> Option<*mut Task> {
+    pub fn class(&self) -> &Class {
+        // SAFETY: classes live as long as the runtime.
+        unsafe { &*self.class }
+    }
+
+    pub fn has_claims(&self) -> bool {
+        !self.state.lock().claims.is_empty()
+    }
+
+    /// Whether the machine that asks for the class's lock next keeps its processor for a while.
+    pub fn is_patient(&self) -> bool {
+        self.patient.load(Relaxed)
+    }
+
+    pub fn set_patient(&self, patient: bool) {
+        self.patient.store(patient, Relaxed);
+    }
+
+    /// The class's ticket was taken by `m`. True: and so is the token.
+    pub fn answer_ticket(&self, m: &Machine) -> bool {
         let mut state = self.state.lock();
-        let task = state.queue.pop()?;
-        self.len.store(state.queue.len() as u32, Relaxed);
+        state.queued = false;
+        !state.queue.is_empty() && self.take(&mut state, m)
+    }
+
+    /// Takes the token for a task of `m`'s inbox. False: the task is a claim now.
+    ///
+    /// # Safety
+    /// `task` is `Running`, in no queue, and the caller's.
+    pub unsafe fn take_or_claim(&self, m: &Machine, task: *mut Task) -> bool {
+        let mut state = self.state.lock();
+        let taken = self.take(&mut state, m);
+        if !taken {
+            // SAFETY: the caller's promise.
+            unsafe { self.claim(&mut state, task) };
+        }
+        taken
+    }
+
+    /// A task in the holder's hand goes back.
+    ///
+    /// # Safety
+    /// As for [`Token::take_or_claim`].
+    pub unsafe fn put_back(&self, task: *mut Task) {
+        // SAFETY: the caller's promise.
+        unsafe { self.claim(&mut self.state.lock(), task) };
+    }
+
+    unsafe fn claim(&self, state: &mut State, task: *mut Task) {
+        // SAFETY: the callers' promise.
+        unsafe {
+            (*task).status.requeue();
+            state.claims.push(task);
+        }
+        self.count(state);
+    }
+
+    /// The first task, already `Running`, if it is `m`'s own and `m` holds the token.
+    pub fn pop_started(&self, m: &Machine) -> Option<*mut Task> {
+        let mut state = self.state.lock();
+        let first = state.queue.first()?;
+        // SAFETY: in the queue: a valid record.
+        if !self.is_held_by(m) || unsafe { (*first).sp.get() } == 0 || !std::ptr::eq(pin_of(first), m) {
+            return None;
+        }
+        state.queue.pop();
+        self.count(&state);
         // SAFETY: taken from the queue: ours.
-        unsafe { (*task).status.start() };
-        Some(task)
+        unsafe { (*first).status.start() };
+        Some(first)
     }
 
-    fn let_go(&self, m: &Machine, class: &Class) {
-        let submit = {
-            let mut state = self.state.lock();
-            state.holder = null();
-            if state.started == 0 {
-                state.home = null();
-                m.unpin();
-            }
-            !state.queue.is_empty() && !std::mem::replace(&mut state.queued, true)
-        };
-        if submit {
-            // SAFETY: the runtime outlives its machines; the ticket is in no queue.
-            unsafe {
-                let s = &*(m.shared as *const Shared);
-                let has = !m.processor.load(Relaxed).is_null() && m.owner.requested() == 0;
-                submit_ticket(s, has.then(|| Inside::assume(m)), class.ticket.get());
-            }
+    pub fn is_held_by(&self, m: &Machine) -> bool {
+        std::ptr::eq(self.holder.load(Relaxed), m)
+    }
+
+    fn count(&self, state: &State) {
+        self.len.store((state.queue.len() + state.claims.len()) as u32, Relaxed);
+    }
+
+    /// Under the token's lock: `m` holds it from now on, if it may.
+    fn take(&self, state: &mut State, m: &Machine) -> bool {
+        let promised = std::ptr::eq(state.promised, m) && self.holder.load(Relaxed).is_null();
+        if !promised && !self.is_free(state) {
+            return false;
         }
+        state.promised = null();
+        self.holder.store(m as *const Machine as *mut Machine, Relaxed);
+        true
     }
-}
 
-/// Runs a class task from the machine's own stack until something needs this stack again. False: it could not have a
-/// stack just now and was put back. `code` ≠ 0: the class cannot run here, the task fails with it.
-unsafe fn run_here(mut i: Inside, t: &Task, class: &Class, code: i32) -> bool {
-    let m = i.m();
-    let mut sp = t.sp.get();
-    // SAFETY: the caller's promise: ours to run, on the machine's own stack.
-    unsafe {
-        if sp == 0 {
-            if !stacks::equip(i, t) {
-                run::postpone(i, t);
-                return false;
-            }
-            sp = entry::first_frame(t, STACK_RESERVE);
-            let view = stacks::view(t.stack.get());
-            let (low, size) = (view.limit(), view.top() as usize - view.limit() as usize);
-            let slot = slot(m, class);
-            let result = match class.hooks.first_run {
-                Some(hook) if code == 0 => {
-                    outside(m, false, || hook(class.hooks.user, slot, data(t), low as *mut c_void, size))
+    /// Under the token's lock, which nobody holds now: who gets it.
+    fn next(&self, state: &mut State) -> Passing {
+        if let Some(claim) = state.claims.pop() {
+            self.count(state);
+            return Passing::Claim(claim);
+        }
+        if !state.queue.is_empty() && !std::mem::replace(&mut state.queued, true) {
+            return Passing::Ticket;
+        }
+        Passing::Nothing
+    }
+
+    /// The token is free, unless it was taken from `m` before.
+    pub fn leave(&self, m: &Machine) -> Passing {
+        let mut state = self.state.lock();
+        if !self.is_held_by(m) {
+            return Passing::Nothing;
+        }
+        self.holder.store(null_mut(), Relaxed);
+        self.next(&mut state)
+    }
+
+    /// Does what [`Passing`] says.
+    pub fn pass(&self, s: &Shared, i: Option<Inside>, mut passing: Passing) {
+        loop {
+            match passing {
+                Passing::Nothing => return,
+                // SAFETY: the class lives as long as the runtime; its ticket is in no queue.
+                Passing::Ticket => return unsafe { submit_ticket(s, i, (*self.class).ticket.get()) },
+                Passing::Claim(task) => {
+                    self.send(s, task);
+                    let mut state = self.state.lock();
+                    if !self.is_free(&state) {
+                        return;
+                    }
+                    passing = self.next(&mut state);
                 }
-                _ => code,
-            };
-            i = Inside::assume(m);
-            if result != 0 {
-                t.arg.set(null_mut());
-                t.end_code.set(result);
-                finish(i, t, class);
-                return true;
             }
         }
-        switching::run_from_home(i, t, sp);
-        let ended = m.ended.replace(null_mut());
-        if !ended.is_null() {
-            let t = &*ended;
-            finish(Inside::assume(m), t, &*t.class());
+    }
+
+    /// Sends a claim to its machine, and promises it the token if it is on its way.
+    fn send(&self, s: &Shared, task: *mut Task) {
+        // SAFETY: machines are not freed while the runtime lives; a claim is pinned, and ours.
+        let m = unsafe { &*pin_of(task) };
+        {
+            let _locked = s.lock.lock();
+            let mut state = self.state.lock();
+            // One that is away in foreign code without a processor comes when it comes.
+            let comes = m.asleep.get() || !m.processor.load(Relaxed).is_null();
+            if comes && self.is_free(&state) {
+                state.promised = m;
+            }
+        }
+        // SAFETY: as above.
+        unsafe { inbox::deliver(s, m, task) };
+    }
+
+    /// Nobody holds it, and it is promised to nobody.
+    fn is_free(&self, state: &State) -> bool {
+        self.holder.load(Relaxed).is_null() && state.promised.is_null()
+    }
+
+    /// The first task that may run on the machine; those before it go to theirs. None: there is none, or the token was taken.
+    pub fn pop(&self, i: Inside) -> Option<*mut Task> {
+        loop {
+            let task = {
+                let mut state = self.state.lock();
+                if !self.is_held_by(i.m()) {
+                    return None;
+                }
+                let task = state.queue.pop()?;
+                self.count(&state);
+                task
+            };
+            // SAFETY: taken from the queue: ours; machines are not freed while the runtime lives.
+            unsafe {
+                if take_over(i.m(), &*task, self.class()) {
+                    (*task).status.start();
+                    return Some(task);
+                }
+                inbox::deliver(i.s(), &*pin_of(task), task);
+            }
         }
     }
-    true
 }
 
-/// A class task is over: its `finish` hook, then the ordinary end.
+/// Whether `m` may run the task: it is not started, or it belongs here, or its class lets it move (then it belongs here from now
+/// on).
 ///
 /// # Safety
-/// On the machine's own stack; `t` ran on this machine, and its result is stored.
-pub unsafe fn finish(i: Inside, t: &Task, class: &Class) {
-    let m = i.m();
-    // SAFETY: a class task is over, and has an `Extra`.
-    outside(m, true, || unsafe { super::cancel::close_extra(i.s(), t) });
-    if let Some(hook) = class.hooks.finish {
-        let slot = slot(m, class);
-        // SAFETY: the class's own hook.
-        outside(m, false, || unsafe { hook(class.hooks.user, slot, data(t)) });
-    }
-    if class.is_exclusive() {
-        token_of(class).state.lock().started -= 1;
-    }
-    let stack = t.stack.get();
-    // SAFETY: the task is over, nobody runs on its stack, and `outside` came back inside with a processor.
+/// `t` is ready and ours; on the machine's own stack.
+unsafe fn take_over(m: &Machine, t: &Task, class: &Class) -> bool {
+    let extra = t.extra.get();
+    // SAFETY: a class task has an extra, and it is ours; the hook is the class's own.
     unsafe {
-        let i = Inside::assume(m);
-        entry::conclude(i, t);
-        if stack != 0 {
-            stacks::recycle(i, stack);
+        let pin = (*extra).pin as *const Machine;
+        if pin.is_null() || std::ptr::eq(pin, m) {
+            return true;
         }
-    }
-}
-
-/// Runs a task of a class that is not exclusive.
-///
-/// # Safety
-/// On the machine's own stack; `t` is ours to run.
-pub unsafe fn run_unshared(i: Inside, t: &Task) {
-    // SAFETY: classes live as long as the runtime; the caller's promise.
-    unsafe {
-        let class = &*t.class();
-        let code = start_here(i.m(), class);
-        run_here(Inside::assume(i.m()), t, class, code);
+        if t.bonds() != BOND_CLASS || (*extra).locks != 0 || !class.has_own_lock() {
+            return false;
+        }
+        let Some(may_migrate) = class.hooks.may_migrate else { return false };
+        if may_migrate(class.hooks.user, hooks::data(t), t.sp.get() as *const c_void) == 0 {
+            return false;
+        }
+        bound::pin(extra, m);
+        true
     }
 }

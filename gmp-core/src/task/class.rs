@@ -6,7 +6,8 @@
 //!  - `machine_start`, `acquire`, `first_run`, `finish`, `release`, `machine_end`: on the machine's own stack,
 //!    outside the runtime; they may block.
 //!  - `switch_in`: on the entered task's stack, outside the runtime, first thing at its start and after each park.
-//!  - `switch_out`, `may_migrate`: on the leaving task's stack, inside the runtime: they must not block nor call in.
+//!  - `switch_out`, `may_migrate`: on the leaving task's stack, inside the runtime: they must not block nor call in. Of an exclusive
+//!    class `may_migrate` is asked on the own stack of the machine that would continue the parked task.
 //!
 //! A direct switch between two tasks of a class is `switch_out(a)`, the switch, `switch_in(b)`.
 //! Of an exclusive class one machine holds the token at a time and only it runs the class's tasks, back to back;
@@ -41,6 +42,9 @@ pub struct TaskClass {
 
 /// One task of the class runs at a time.
 pub const EXCLUSIVE: u32 = 1;
+/// The class has a lock of its own, which `acquire` takes and foreign code under its tasks may give up and take again: the token may be
+/// taken from a machine whose task blocks or computes there.
+pub const OWN_LOCK: u32 = 2;
 /// Bytes at the top of the stack of a task with a class that are the class's own (see `first_run`).
 pub const STACK_RESERVE: usize = 2048;
 
@@ -73,5 +77,11 @@ impl Class {
     #[inline(always)]
     pub fn is_exclusive(&self) -> bool {
         self.hooks.flags & EXCLUSIVE != 0
+    }
+
+    /// See [`OWN_LOCK`].
+    #[inline(always)]
+    pub fn has_own_lock(&self) -> bool {
+        self.hooks.flags & OWN_LOCK != 0
     }
 }
