@@ -17,6 +17,7 @@ Example:
 
 import os as _os
 import sysconfig as _sysconfig
+from importlib import import_module as _import_module
 
 if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("gmp_py does not support free-threaded builds of CPython: use a build with the GIL")
@@ -44,6 +45,9 @@ from ._gmp import (
 )
 from ._stats import Stats, stats
 
+# Imported when first asked for: they bring asyncio and concurrent.futures, which cost more than all the rest.
+_LATE = {"aio": "aio"}
+
 __all__ = [
     "Cancelled",
     "GmpError",
@@ -53,6 +57,7 @@ __all__ = [
     "Task",
     "TaskExit",
     "__version__",
+    "aio",
     "checkpoint",
     "current",
     "dump",
@@ -69,6 +74,18 @@ __all__ = [
     "stats",
     "yield_",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module 'gmp_py' has no attribute {name!r}")
+    module = _import_module("." + _LATE[name], "gmp_py")
+    value = globals()[name] = getattr(module, name, module)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})
 
 
 def get_include() -> str:

@@ -3,6 +3,7 @@ from contextvars import Context
 from types import GenericAlias
 from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple, final
 
+from . import aio as aio
 from . import monkey as monkey
 from . import net as net
 from ._dump import dump as dump
@@ -16,6 +17,7 @@ __all__ = [
     "Task",
     "TaskExit",
     "__version__",
+    "aio",
     "checkpoint",
     "current",
     "dump",
