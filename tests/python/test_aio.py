@@ -132,6 +132,96 @@ def test_a_task_cannot_await_itself():
     assert in_task(aio.run, main()) == "fine"
 
 
+def forever(log, error=None):
+    """Waits until it is cancelled; says so, after a clean-up that waits."""
+    try:
+        log.append("began")
+        gmp_py.sleep(float("inf"))
+    finally:
+        gmp_py.sleep(0.001)
+        log.append("cleaned up")
+        if error is not None:
+            raise error
+
+
+def test_cancelling_who_awaits_cancels_the_task():
+    async def main():
+        log = []
+        task = go(forever, log)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(aio.wrap(task), 0.005)
+        with pytest.raises(asyncio.CancelledError):
+            await aio.wrap(task)
+        return log, type(task.exception(0))
+
+    for log, error in everywhere(main):
+        assert error is gmp_py.Cancelled and log in ([], ["began", "cleaned up"])
+
+
+def test_a_shield_leaves_the_task_alone():
+    async def main():
+        stop = []
+        task = go(lambda: wait_until(lambda: stop) or "result")
+        future = aio.wrap(task)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(future), 0.005)
+        stop.append(True)
+        return await future
+
+    assert everywhere(main) == ["result"] * 4
+
+
+def test_a_task_that_is_cancelled_cancels_who_awaits():
+    async def main():
+        log = []
+        task = go(forever, log)
+        future = aio.wrap(task)
+        while not log:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await future
+        return log, future.cancelled()
+
+    assert everywhere(main) == [(["began", "cleaned up"], True)] * 4
+
+
+def test_an_error_after_the_cancel_is_told_to_the_event_loop():
+    async def main():
+        log, told = [], []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+        future = aio.wrap(go(forever, log, KeyError("in clean-up")))
+        while not log:
+            await asyncio.sleep(0.001)
+        future.cancel()
+        while not told:
+            await asyncio.sleep(0.001)
+        return [repr(error) for error in told]
+
+    assert everywhere(main) == [["KeyError('in clean-up')"]] * 4
+
+
+def test_cancelling_the_task_of_run_cancels_the_coroutine():
+    log = []
+
+    async def main():
+        try:
+            log.append("began")
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.001)
+            log.append("cleaned up")
+            raise
+
+    task = go(aio.run, main())
+    wait_until(lambda: log)
+    task.cancel()
+    with pytest.raises(gmp_py.Cancelled):
+        task.join(HANG)
+    assert log == ["began", "cleaned up"]
+
+
 def test_a_task_that_outlives_the_event_loop(monkeypatch):
     reported = []
     monkeypatch.setattr(sys, "unraisablehook", lambda report: reported.append(report.exc_value))

@@ -23,7 +23,7 @@ Example:
 
 import asyncio
 import selectors
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from select import POLLIN
 from typing import Any, TypeVar
 
@@ -140,8 +140,9 @@ def run(coro: Awaitable[_T], /) -> _T:
         raise TypeError(f"something to await is required, not {type(coro).__name__}")
     if asyncio._get_running_loop() is not None:
         raise Misuse("an event loop runs here already: await the coroutine in it")
+    main: Coroutine[Any, Any, _T] = coro if asyncio.iscoroutine(coro) else _await(coro)
     with asyncio.Runner(loop_factory=_TaskLoop if _gmp._in_task() else None) as runner:
-        return runner.run(coro if asyncio.iscoroutine(coro) else _await(coro))
+        return runner.run(main)
 
 
 async def _await(awaitable: Awaitable[_T]) -> _T:
