@@ -125,3 +125,77 @@ pub unsafe fn deadline(timeout: *mut ffi::PyObject) -> Option<i64> {
         })
     }
 }
+
+/// The arguments of a lock's `acquire(blocking=True, timeout=-1)` as a deadline.
+///
+/// # Safety
+/// As `parse`.
+#[inline(always)]
+pub unsafe fn acquire(
+    values: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> Option<i64> {
+    if count == 0 && keywords.is_null() {
+        return Some(abi::FOREVER);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { acquire_with(values, count, keywords) }
+}
+
+#[inline(never)]
+unsafe fn acquire_with(
+    values: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> Option<i64> {
+    // SAFETY: as `parse`.
+    unsafe {
+        let [blocking, timeout] = parse(values, count, keywords, [c"blocking", c"timeout"])?;
+        let blocks = if blocking.is_null() { 1 } else { ffi::PyObject_IsTrue(blocking) };
+        match blocks {
+            1 => lock_deadline(timeout),
+            0 => {
+                if lock_deadline(timeout)? != abi::FOREVER {
+                    let message = c"can't specify a timeout for a non-blocking call";
+                    ffi::PyErr_SetString(ffi::PyExc_ValueError, message.as_ptr());
+                    return None;
+                }
+                Some(abi::NOWAIT)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The timeout of a class with a twin in the standard library, as a deadline: there -1 too is "for ever", and what is
+/// finite but beyond the clock is an OverflowError.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn lock_deadline(timeout: *mut ffi::PyObject) -> Option<i64> {
+    if is_none(timeout) {
+        return Some(abi::FOREVER);
+    }
+    // SAFETY: the GIL is held.
+    unsafe {
+        let value = ffi::PyFloat_AsDouble(timeout);
+        if value == -1.0 {
+            return ffi::PyErr_Occurred().is_null().then_some(abi::FOREVER);
+        }
+        if value.is_nan() || value < 0.0 {
+            ffi::PyErr_SetString(ffi::PyExc_ValueError, c"timeout must be -1 or a non-negative number".as_ptr());
+            return None;
+        }
+        let ns = value * 1e9;
+        if value.is_finite() && ns >= i64::MAX as f64 {
+            ffi::PyErr_SetString(ffi::PyExc_OverflowError, c"timeout is too large".as_ptr());
+            return None;
+        }
+        Some(match ns {
+            0.0 => abi::NOWAIT,
+            f64::INFINITY => abi::FOREVER,
+            ns => abi::gmp_after_ns((ns as i64).max(1)),
+        })
+    }
+}

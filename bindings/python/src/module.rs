@@ -3,7 +3,9 @@
 //! Owns: the order of start-up. Runs once, at import, in the main interpreter. The only user of PyO3 beyond its C
 //! declarations, since nothing here waits in the runtime.
 
-use crate::{abi, calls, errors, exit, inspect, net, shim, stream_type, target, task_type, wait};
+use crate::{
+    abi, calls, errors, event, exit, inspect, mutex, net, rlock, shim, stream_type, target, task_type, wait,
+};
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -133,7 +135,9 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("TaskExit", errors::TASK_EXIT.get()),
         ("Cancelled", errors::CANCELLED.get()),
     ];
-    for (name, object) in types {
+    // SAFETY: as above.
+    let locks = unsafe { [("Mutex", mutex::make()), ("RLock", rlock::make()), ("Event", event::make())] };
+    for (name, object) in types.into_iter().chain(locks) {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
         let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
         module.add(name, object)?;

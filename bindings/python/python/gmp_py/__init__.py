@@ -43,6 +43,7 @@ from ._gmp import (
     sleep,
     yield_,
 )
+from ._locks import Event, Mutex, RLock
 from ._stats import Stats, stats
 
 # Imported when first asked for: they bring asyncio and concurrent.futures, which cost more than all the rest.
@@ -50,8 +51,11 @@ _LATE = {"aio": "aio"}
 
 __all__ = [
     "Cancelled",
+    "Event",
     "GmpError",
     "Misuse",
+    "Mutex",
+    "RLock",
     "Stats",
     "Stopped",
     "Task",

@@ -7,11 +7,17 @@ from . import aio as aio
 from . import monkey as monkey
 from . import net as net
 from ._dump import dump as dump
+from ._locks import Event as Event
+from ._locks import Mutex as Mutex
+from ._locks import RLock as RLock
 
 __all__ = [
     "Cancelled",
+    "Event",
     "GmpError",
     "Misuse",
+    "Mutex",
+    "RLock",
     "Stats",
     "Stopped",
     "Task",

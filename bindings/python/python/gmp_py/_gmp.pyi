@@ -18,6 +18,9 @@ from . import num_tasks as num_tasks
 from . import run as run
 from . import sleep as sleep
 from . import yield_ as yield_
+from ._locks import Event as Event
+from ._locks import Mutex as Mutex
+from ._locks import RLock as RLock
 
 __version__: Final[str]
 runtime_version: Final[str]

@@ -1,0 +1,52 @@
+//! Who holds a lock: a task by its id, a plain thread by its own.
+//!
+//! Owns: which task forked, on the way to this process: the child goes on with what that task held.
+//!
+//! Called with the GIL held. Blocks nothing.
+
+use crate::shim;
+use crate::wait;
+use pyo3::ffi;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static FORKED_IN: AtomicU64 = AtomicU64::new(0);
+
+/// Names the caller; never 0. Ids of tasks are counted up, those of threads are addresses: they do not meet.
+#[inline(always)]
+pub fn caller() -> u64 {
+    // SAFETY: the running task's object lives; the other call asks the OS who is calling.
+    unsafe {
+        let task = shim::shim_current();
+        if task.is_null() {
+            ffi::PyThread_get_thread_ident() as u64
+        } else {
+            (*task).id
+        }
+    }
+}
+
+/// Whether `owner` is the caller, whose name is `me`.
+#[inline(always)]
+pub fn is_caller(owner: u64, me: u64) -> bool {
+    owner == me || is_forked_caller(owner, me)
+}
+
+#[inline(never)]
+fn is_forked_caller(owner: u64, me: u64) -> bool {
+    // SAFETY: asks who is calling.
+    owner != 0
+        && owner == FORKED_IN.load(Ordering::Relaxed)
+        && wait::is_main_thread()
+        && me == unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// In a fork's child, before it forgets who forked.
+pub fn after_fork() {
+    // SAFETY: the task that forked lives on in the child's memory.
+    unsafe {
+        let task = shim::shim_current();
+        if !task.is_null() {
+            FORKED_IN.store((*task).id, Ordering::Relaxed);
+        }
+    }
+}
