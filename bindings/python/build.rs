@@ -15,7 +15,9 @@ fn main() {
     let include = dir_from_env("GMPRT_INCLUDE_DIR", &here.join("../../include"));
 
     let mut shim = cc::Build::new();
-    for file in ["shim/class.c", "shim/exit.c", "shim/gilwait.c", "shim/moving.c", "shim/table.c"] {
+    for file in
+        ["shim/chain.c", "shim/class.c", "shim/exit.c", "shim/gilwait.c", "shim/moving.c", "shim/table.c"]
+    {
         shim.file(file);
         println!("cargo:rerun-if-changed={file}");
     }

@@ -26,6 +26,8 @@ def documented():
             yield name, value
     for name in ("join", "exception", "done"):
         yield f"Task.{name}", getattr(gmp_py.Task, name)
+    for name in ("send", "recv", "try_send", "try_recv", "close"):
+        yield f"Chan.{name}", getattr(gmp_py.Chan, name)
 
 
 @pytest.mark.parametrize("name, value", [("gmp_py", gmp_py), *documented()])

@@ -39,6 +39,7 @@ pub static STOPPED: Exception = Exception::new();
 pub static MISUSE: Exception = Exception::new();
 pub static TASK_EXIT: Exception = Exception::new();
 pub static CANCELLED: Exception = Exception::new();
+pub static CHANNEL_CLOSED: Exception = Exception::new();
 
 /// Makes the types; -1 with an exception set on failure.
 ///
@@ -50,6 +51,7 @@ pub unsafe fn make() -> c_int {
         let base =
             new_type(c"gmp_py.GmpError", c"Base class of the errors that gmp_py itself raises.", ptr::null_mut());
         let stopped = new_type(c"gmp_py.Stopped", c"The runtime or the interpreter is shutting down.", base);
+        let closed = new_type(c"gmp_py.ChannelClosed", c"The channel is closed, and for a receiver drained too.", base);
         let bases = ffi::PyTuple_Pack(2, base, ffi::PyExc_RuntimeError);
         let misuse =
             new_type(c"gmp_py.Misuse", c"A call that can never be right, such as a task that joins itself.", bases);
@@ -64,9 +66,14 @@ pub unsafe fn make() -> c_int {
             c"Raised in a task whose wait was ended because the task was cancelled.",
             ffi::PyExc_BaseException,
         );
-        for (slot, made) in
-            [(&GMP_ERROR, base), (&STOPPED, stopped), (&MISUSE, misuse), (&TASK_EXIT, exit), (&CANCELLED, cancelled)]
-        {
+        for (slot, made) in [
+            (&GMP_ERROR, base),
+            (&STOPPED, stopped),
+            (&MISUSE, misuse),
+            (&TASK_EXIT, exit),
+            (&CANCELLED, cancelled),
+            (&CHANNEL_CLOSED, closed),
+        ] {
             if made.is_null() {
                 return -1;
             }

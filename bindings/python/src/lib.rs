@@ -8,12 +8,16 @@
 //! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
 //! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
-//! Unsafe code is in every module but docs.rs: all of them speak the interpreter's C API below PyO3.
+//! Unsafe code is in every module but docs.rs and chan_docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
 mod address;
 mod args;
 mod calls;
+mod case;
+mod chan;
+mod chan_docs;
+mod chan_type;
 mod docs;
 mod errors;
 mod event;

@@ -4,7 +4,7 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, errors, event, exit, inspect, mutex, net, rlock, shim, stream_type, target, task_type, wait,
+    abi, calls, chan_type, errors, event, exit, inspect, mutex, net, rlock, shim, stream_type, target, task_type, wait,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -134,10 +134,13 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("Misuse", errors::MISUSE.get()),
         ("TaskExit", errors::TASK_EXIT.get()),
         ("Cancelled", errors::CANCELLED.get()),
+        ("ChannelClosed", errors::CHANNEL_CLOSED.get()),
     ];
     // SAFETY: as above.
     let locks = unsafe { [("Mutex", mutex::make()), ("RLock", rlock::make()), ("Event", event::make())] };
-    for (name, object) in types.into_iter().chain(locks) {
+    // SAFETY: as above.
+    let chans = unsafe { [("Chan", chan_type::make())] };
+    for (name, object) in types.into_iter().chain(locks).chain(chans.map(|(name, made)| (name, made as *mut _))) {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
         let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
         module.add(name, object)?;

@@ -27,6 +27,8 @@ from ._dump import dump
 from ._gmp import (
     _C_API,
     Cancelled,
+    Chan,
+    ChannelClosed,
     GmpError,
     Misuse,
     Stopped,
@@ -51,6 +53,8 @@ _LATE = {"aio": "aio"}
 
 __all__ = [
     "Cancelled",
+    "Chan",
+    "ChannelClosed",
     "Event",
     "GmpError",
     "Misuse",

@@ -4,6 +4,8 @@ from typing import Any, Final, Self, final
 from typing_extensions import Buffer
 
 from . import Cancelled as Cancelled
+from . import Chan as Chan
+from . import ChannelClosed as ChannelClosed
 from . import GmpError as GmpError
 from . import Misuse as Misuse
 from . import Stopped as Stopped
