@@ -12,7 +12,6 @@
 //!
 //! Called by: chan.rs, select.rs. Blocks nothing but its caller, in `wait`.
 
-use crate::shim;
 use crate::wait::{self, Waiter, Wake};
 use pyo3::ffi;
 use std::cell::Cell;
@@ -72,17 +71,12 @@ impl Call {
     /// # Safety
     /// The GIL is held; `call` stays in place until this returns.
     pub unsafe fn wait(call: *mut Call, deadline: i64) -> Wake {
-        // SAFETY: the waiter was armed by `new`. A thread that waits for the signal on its way lets go of the GIL, which
-        // the signaler may need to get there.
+        // SAFETY: the waiter was armed by `new`.
         unsafe {
             let waiter = &raw mut (*call).waiter;
             let woke = wait::wait(waiter, deadline);
-            if woke != Wake::Signaled && (*waiter).is_claimed() {
-                if shim::shim_current().is_null() {
-                    wait::detached(|| (*waiter).wait_claimed());
-                } else {
-                    (*waiter).wait_claimed();
-                }
+            if woke == Wake::Raised && (*waiter).is_claimed() {
+                (*waiter).wait_claimed(); // the signal of a claim that came while a signal's handler ran
             }
             woke
         }
