@@ -61,6 +61,9 @@ KVD = tuple(
         Metric(f"{name}_p16", f"a {name.upper()}, sixteen under way", rate=True),
     )
 )
+WEB = "an answer of 100 bytes, server on one CPU and load on another"
+REQUEST = (Metric("request", "a request", rate=True), Metric("p99", "99 of 100 are answered"))
+NO_HANDLER = "a protocol by hand that reads nothing of a request: what its loop costs"
 NO_SERVER = "has no server here"
 ITS_STREAMS = "its sockets are its streams: see py_echo"
 
@@ -153,6 +156,11 @@ ROWS = (
     Row("py_echo_socket", f"the same by sockets of the standard library, made to park: {SERVED}", 50, 50, 1, ECHO,
         left_out={"greenlet": "has no sockets", "asyncio": ITS_STREAMS, "uvloop": ITS_STREAMS},
         procs=(1,), driver="serve_echo.py"),
+    Row("py_http", f"http.server's handler by wrk on n connections: {WEB}", 50, 50, 1, REQUEST,
+        left_out={"greenlet": "has no sockets"}, procs=(1, 2), driver="serve_web.py"),
+    Row("py_wsgi", f"a WSGI application by wrk on n connections: {WEB}", 50, 50, 1, REQUEST,
+        left_out={"greenlet": "has no sockets", "asyncio": "serves no WSGI", "uvloop": "serves no WSGI"},
+        procs=(1, 2), driver="serve_web.py"),
 )
 
 REMARKS = {
@@ -181,14 +189,18 @@ REMARKS = {
     **{(row, "epoll"): "one thread, no tasks: recv and send by hand" for row in ("echo_50", "echo_1000", "echo_8000")},
     ("idle_connections", "tokio"): STACKLESS,
     ("idle_connections", "epoll"): "no task, no state: the floor",
+    ("py_http", "asyncio"): NO_HANDLER,
+    ("py_http", "uvloop"): NO_HANDLER,
+    ("py_wsgi", "threads"): "wsgiref, made to keep connections",
     ("py_yield", "greenlet"): "names its successor: no scheduler",
     ("py_yield", "threads"): "gives the GIL up; the other thread need not have run",
 }
 
 
 def like_for_like(row: str, metric: str, peer: str) -> bool:
-    """May the peer be called best? Not by the memory of tasks that have no stack, nor without tasks at all."""
-    return metric != "resident" or (REMARKS.get((row, peer)) != STACKLESS and peer != "epoll")
+    """May the peer be called best? Not by other work, by the memory of tasks that have no stack, nor without tasks."""
+    remark = REMARKS.get((row, peer))
+    return remark != NO_HANDLER and (metric != "resident" or (remark != STACKLESS and peer != "epoll"))
 
 
 def row_named(name: str) -> Row:

@@ -2,13 +2,14 @@
 
 Owns: the server, for the time of a `with`. Always true: the server ends with the `with`, with the script, and with the
 harness, however these end; it and the load never share a CPU where there are two; the limit of descriptors is raised for
-both. Called by: serve_echo, serve_idle, serve_httpd, serve_kvd and syscalls, which the harness runs as
+both. Called by: serve_echo, serve_idle, serve_httpd, serve_web, serve_kvd and syscalls, which the harness runs as
 `SCRIPT ROW PEER --procs P --n N --reps N -- PROGRAM WORDS...`; they print result lines.
 """
 
 import argparse
 import ctypes
 import os
+import re
 import resource
 import select
 import signal
@@ -23,6 +24,7 @@ from shell import Missing, run, stale
 
 PR_SET_PDEATHSIG = 1
 STARTED = 20.0  # seconds in which a server must listen
+WRK_UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -145,6 +147,16 @@ def load(words: list[str], limit: float = 90) -> str:
     if done.returncode != 0:
         raise Missing(f"{words[0]} ended with status {done.returncode}: {(done.stderr or done.stdout).strip()[:200]}")
     return done.stdout
+
+
+def ask_http(connections: int, url: str, seconds: int) -> tuple[float, float]:
+    """ns a request, and µs within which 99 of 100 were answered."""
+    text = load(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", url])
+    trouble = re.search(r"(Non-2xx.*|Socket errors.*)", text)
+    rate, slow = re.search(r"Requests/sec:\s+([\d.]+)", text), re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
+    if trouble or not rate or not slow:
+        raise Missing(f"wrk: {trouble[1] if trouble else text[-100:]}")
+    return 1e9 / float(rate[1]), float(slow[1]) * WRK_UNITS[slow[2]]
 
 
 def load_program() -> str:

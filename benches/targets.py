@@ -70,6 +70,10 @@ TARGETS = (
     Target("py_yield", "yield", 0.35, "greenlet"),
     Target("py_spawn_join", "task", 0.15, "greenlet"),
     Target("py_parked", "resident", 5400.0),
+    *(Target(row, metric, 1.0, "gevent", procs)
+      for row in ("py_http", "py_wsgi")
+      for metric in ("request", "p99")
+      for procs in (1, 2)),
 )
 
 

@@ -9,6 +9,29 @@ import time
 from collections.abc import Iterator
 
 now = time.perf_counter_ns
+PAGE = b"x" * 100
+
+
+class Page:
+    """What py_http's handlers of http.server do, whatever serves them."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(PAGE)))
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def application(environ, start_response):
+    """What py_wsgi's servers serve."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(PAGE)))])
+    return [PAGE]
 
 
 class Frame:
