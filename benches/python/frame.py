@@ -16,6 +16,7 @@ class Page:
     """What py_http's handlers of http.server do, whatever serves them."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # two writes an answer: the second would wait for an ACK, for whoever did not ask
 
     def do_GET(self) -> None:
         self.send_response(200)

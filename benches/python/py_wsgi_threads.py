@@ -17,6 +17,7 @@ class Answer(ServerHandler):
 
 class Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def handle(self) -> None:
         self.close_connection = False
