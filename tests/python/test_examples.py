@@ -1,0 +1,55 @@
+"""The examples in Python: each ends by itself, says that what it found is right, and passes mypy --strict."""
+
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support import HANG
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python"
+if not EXAMPLES.is_dir():
+    pytest.skip("the examples are not here", allow_module_level=True)
+
+
+def run(name: str, *words: str) -> str:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * HANG)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_hello():
+    assert run("hello.py")
+
+
+def test_the_crawler_finds_every_page():
+    pytest.importorskip("requests")
+    assert "200 pages, 1 dead links" in run("crawler.py")
+    assert "1 pages, 0 dead links" in run("crawler.py", "1")
+
+
+def test_c_tasks_and_python_tasks_agree():
+    if not shutil.which("cc"):
+        pytest.skip("missing: cc")
+    assert "17984 primes below 200000" in run("mixed.py")
+    assert "0 primes below 2;" in run("mixed.py", "2")
+
+
+def test_the_wsgi_server_serves_its_own_application():
+    assert "GET /sleep 200" in run("wsgi.py")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_types_are_strict(name, tmp_path):
+    text = (EXAMPLES / name).read_text()
+    if "import requests" in text:
+        pytest.importorskip("requests", reason="missing: requests")
+        if importlib.util.find_spec("requests-stubs") is None:
+            pytest.skip("missing: types-requests")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), name]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
