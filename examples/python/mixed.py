@@ -93,7 +93,7 @@ def main(numbers: int) -> bool:
     ended = True
     ticking.join()
     theirs.close()
-    in_memory = sum(work.found for work in works)
+    in_memory: int = sum(work.found for work in works)
     print(f"{total} primes below {numbers}; a Python task ran {ticks} times meanwhile")
     return total == returned == in_memory == sieve(numbers)
 

@@ -71,8 +71,9 @@ class TaskMixIn(socketserver.BaseServer):
         own: Any = getattr(self, "socket", None)
         if type(own) is socket.socket:
             timeout = own.gettimeout()
-            self.socket = Socket(own.family, own.type, own.proto, own.detach())
-            self.socket.settimeout(timeout)
+            ours = Socket(own.family, own.type, own.proto, own.detach())
+            ours.settimeout(timeout)
+            setattr(self, "socket", ours)  # the other base's attribute, which this class does not declare
         super().server_activate()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
