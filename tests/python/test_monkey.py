@@ -16,6 +16,8 @@ def test_doctests_run(name):
     text = inspect.getdoc(getattr(monkey, name))
     parsed = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
     assert parsed.examples and doctest.DocTestRunner().run(parsed).failed == 0
+    if isinstance(getattr(monkey, name), type):
+        return
     for parameter in inspect.signature(getattr(monkey, name)).parameters:
         assert f"    {parameter}: " in text
 

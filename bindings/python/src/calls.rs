@@ -179,7 +179,11 @@ unsafe extern "C" fn checkpoint(_: Object, _: Object) -> Object {
     unsafe { give_way(checkpoint_now) }
 }
 
-unsafe extern "C" fn sleep(_: Object, seconds: Object) -> Object {
+/// `sleep(seconds)`.
+///
+/// # Safety
+/// A METH_O method.
+pub unsafe extern "C" fn sleep(_: Object, seconds: Object) -> Object {
     // SAFETY: the GIL is held. In a task the wait has a waiter that only exit signals.
     unsafe {
         let Some(ns) = args::nanoseconds(seconds) else { return ptr::null_mut() };

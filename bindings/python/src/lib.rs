@@ -22,6 +22,7 @@ mod docs;
 mod errors;
 mod event;
 mod exit;
+mod identity;
 mod inspect;
 mod io;
 mod live;

@@ -4,7 +4,8 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, chan_type, errors, event, exit, inspect, mutex, net, rlock, shim, stream_type, target, task_type, wait,
+    abi, calls, chan_type, errors, event, exit, identity, inspect, mutex, net, rlock, shim, stream_type, target,
+    task_type, wait,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -151,7 +152,8 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    for method in calls::methods().iter_mut().chain(net::methods()).chain(inspect::methods()) {
+    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods()];
+    for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {
             let raw = ffi::PyCFunction_NewEx(method, std::ptr::null_mut(), package.as_ptr());

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from . import _gmp
+from ._patching import is_first, replace
 
 _own_select: Any = select.select
 _own_poll: Any = select.poll
@@ -20,25 +21,17 @@ _own_epoll: Any = select.epoll
 # What poll and epoll have in common; the rest (POLLNVAL) is known without waiting.
 _EVENTS = POLLIN | POLLOUT | POLLPRI | select.POLLRDHUP
 
-_patched = False
-
-
-def done() -> bool:
-    return _patched
-
 
 def patch() -> None:
     """Replaces the functions of ``select`` and what ``selectors`` took from it."""
-    global _patched
-    if _patched:
+    if not is_first("select"):
         return
-    select.select = _select
-    select.poll = Poll  # type: ignore[assignment, misc]
-    select.epoll = Epoll  # type: ignore[assignment, misc]
+    replace(select, "select", _select)
+    replace(select, "poll", _poll)
+    replace(select, "epoll", Epoll)
     selectors.SelectSelector._select = staticmethod(_select)  # type: ignore[attr-defined]
-    selectors.PollSelector._selector_cls = Poll  # type: ignore[attr-defined]
+    selectors.PollSelector._selector_cls = staticmethod(_poll)  # type: ignore[attr-defined]
     selectors.EpollSelector._selector_cls = Epoll  # type: ignore[attr-defined]
-    _patched = True
 
 
 @contextmanager
@@ -118,11 +111,13 @@ _select.__doc__ = _own_select.__doc__
 
 
 class Poll:
-    """As the objects of the interpreter's ``select.poll``; a task that waits in it is parked."""
+    """As the objects that the interpreter's ``select.poll`` makes; a task that waits in it is parked."""
 
-    def __init__(self) -> None:
-        self._own = _own_poll()
-        self._wanted: dict[int, int] = {}
+    _own: Any
+    _wanted: dict[int, int]
+
+    def __new__(cls) -> "Poll":
+        raise TypeError("cannot create 'select.poll' instances")
 
     def register(self, fd: Any, eventmask: int = POLLIN | POLLPRI | POLLOUT, /) -> None:
         self._own.register(fd, eventmask)
@@ -146,6 +141,21 @@ class Poll:
         wanted = {fd: events & _EVENTS for fd, events in self._wanted.items() if events & _EVENTS}
         found: list[tuple[int, int]] = _until_ready(wanted, timeout, lambda: self._own.poll(0))
         return found
+
+
+Poll.__name__ = Poll.__qualname__ = "poll"
+Poll.__module__ = "select"
+
+
+def _poll() -> Poll:
+    made = object.__new__(Poll)
+    made._own = _own_poll()
+    made._wanted = {}
+    return made
+
+
+_poll.__name__ = _poll.__qualname__ = "poll"
+_poll.__doc__ = _own_poll.__doc__
 
 
 class Epoll:

@@ -15,71 +15,32 @@ from typing import Any
 
 from . import _gmp
 from ._elsewhere import call_elsewhere
+from ._patch_dns import is_numeric, own_getaddrinfo
+from ._patching import is_first
 
 _Own = _socket.socket
-_own_getaddrinfo = _socket.getaddrinfo
 _MSG_DONTWAIT = socket.MSG_DONTWAIT
-_LOOKUPS = ("getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr")
-
-_patched = False
 
 
-def done() -> bool:
-    return _patched
-
-
-def patch(dns: bool) -> None:
+def patch() -> None:
     """Replaces the methods of ``socket.socket``; the class stays, so its objects and subclasses are patched too."""
-    global _patched
-    if not _patched:
-        methods: dict[str, Any] = {
-            **_gmp._socket_methods(_Own),
-            "recvfrom": recvfrom,
-            "recvfrom_into": recvfrom_into,
-            "recvmsg": recvmsg,
-            "recvmsg_into": recvmsg_into,
-            "sendto": sendto,
-            "sendmsg": sendmsg,
-            "connect": connect,
-            "connect_ex": connect_ex,
-            "_real_close": _real_close,
-            "_sendfile_use_sendfile": _sendfile_use_sendfile,
-        }
-        for name, method in methods.items():
-            setattr(socket.socket, name, method)
-        _patched = True
-    if dns and _socket.getaddrinfo is _own_getaddrinfo:
-        for name in _LOOKUPS:
-            lookup = _handing_on(getattr(_socket, name))
-            # socket.getaddrinfo is written in Python and looks in _socket for the real one.
-            setattr(_socket, name, lookup)
-            if name != "getaddrinfo":
-                setattr(socket, name, lookup)
-
-
-def _handing_on(own: Callable[..., Any]) -> Callable[..., Any]:
-    def lookup(*args: Any, **kwargs: Any) -> Any:
-        if not _gmp._in_task() or (args and _is_numeric(args[0])):
-            return own(*args, **kwargs)
-        return call_elsewhere(own, *args, **kwargs)
-
-    lookup.__name__ = lookup.__qualname__ = own.__name__
-    lookup.__doc__ = own.__doc__
-    lookup.__module__ = own.__module__
-    return lookup
-
-
-def _is_numeric(host: Any) -> bool:
-    """Whether a host is one that nobody needs to be asked for."""
-    if host is None or host in ("", b""):
-        return True
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host if isinstance(host, str) else host.decode("ascii"))
-            return True
-        except (OSError, AttributeError, ValueError):
-            pass
-    return False
+    if not is_first("socket"):
+        return
+    methods: dict[str, Any] = {
+        **_gmp._socket_methods(_Own),
+        "recvfrom": recvfrom,
+        "recvfrom_into": recvfrom_into,
+        "recvmsg": recvmsg,
+        "recvmsg_into": recvmsg_into,
+        "sendto": sendto,
+        "sendmsg": sendmsg,
+        "connect": connect,
+        "connect_ex": connect_ex,
+        "_real_close": _real_close,
+        "_sendfile_use_sendfile": _sendfile_use_sendfile,
+    }
+    for name, method in methods.items():
+        setattr(socket.socket, name, method)
 
 
 def _wait(sock: socket.socket, events: int, end: float | None) -> None:
@@ -210,9 +171,9 @@ def _numeric(sock: socket.socket, address: Any) -> Any:
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
         return address
     host = address[0]
-    if not isinstance(host, (str, bytes)) or _is_numeric(host) or host == "<broadcast>":
+    if not isinstance(host, (str, bytes)) or is_numeric(host) or host == "<broadcast>":
         return address
-    found = call_elsewhere(_own_getaddrinfo, host, None, sock.family)
+    found = call_elsewhere(own_getaddrinfo, host, None, sock.family)
     return (found[0][4][0], *address[1:])
 
 

@@ -11,18 +11,12 @@ from time import monotonic
 from typing import Any
 
 from . import _gmp
-
-_patched = False
-
-
-def done() -> bool:
-    return _patched
+from ._patching import is_first
 
 
 def patch() -> None:
     """Replaces the methods of ``ssl.SSLSocket``; the class stays, so its objects and subclasses are patched too."""
-    global _patched
-    if _patched:
+    if not is_first("ssl"):
         return
     import _socket
     import ssl
@@ -143,4 +137,3 @@ def patch() -> None:
         method.__module__ = ssl.__name__
         setattr(SSLSocket, method.__name__, method)
     setattr(SSLSocket, "timeout", property(gettimeout))
-    _patched = True
