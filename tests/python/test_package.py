@@ -1,6 +1,5 @@
-"""The package: documentation that runs, stubs that agree, what it refuses to load into."""
+"""The package: stubs that agree, examples that are typed, its own check, what it refuses to load into."""
 
-import doctest
 import importlib.util
 import inspect
 import os
@@ -15,39 +14,8 @@ import pytest
 from gmp_py.__main__ import CHECKS
 from support import HANG, child, ok
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "src"
-
-
-def documented():
-    """Every public name that has documentation of its own."""
-    for name in gmp_py.__all__:
-        value = getattr(gmp_py, name)
-        if callable(value):
-            yield name, value
-    for name in ("join", "exception", "done"):
-        yield f"Task.{name}", getattr(gmp_py.Task, name)
-    for name in ("send", "recv", "try_send", "try_recv", "close"):
-        yield f"Chan.{name}", getattr(gmp_py.Chan, name)
-
-
-@pytest.mark.parametrize("name, value", [("gmp_py", gmp_py), *documented()])
-def test_doctests_run(name, value):
-    text = inspect.getdoc(value)
-    assert text, f"{name} has no documentation"
-    parsed = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
-    is_function = inspect.isroutine(value)
-    assert parsed.examples or not is_function, f"{name} has no example"
-    result = doctest.DocTestRunner().run(parsed)
-    assert result.failed == 0
-
-
-@pytest.mark.parametrize("name, value", [(n, v) for n, v in documented() if inspect.isroutine(v)])
-def test_functions_have_signatures_and_complete_documentation(name, value):
-    text = inspect.getdoc(value)
-    parameters = [p for p in inspect.signature(value).parameters.values() if p.name != "self"]
-    assert bool(parameters) == ("Args:" in text)
-    for parameter in parameters:
-        assert re.search(rf"^\s+\*?{parameter.name}: ", text, re.M), f"{name}: {parameter.name} is not documented"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCE, EXAMPLES = ROOT / "bindings" / "python" / "src", ROOT / "examples" / "python"
 
 
 def test_the_surface_is_complete():
@@ -56,9 +24,6 @@ def test_the_surface_is_complete():
     own = {n for n, value in vars(gmp_py).items() if n in gmp_py.__all__ or not inspect.ismodule(value)}
     public = {n for n in own if not n.startswith("_")}
     assert public == {name for name in gmp_py.__all__ if not name.startswith("_")}
-    for name, value in documented():
-        if "." not in name:
-            assert value.__module__ == "gmp_py", name
 
 
 def test_the_wheel_holds_header_library_and_types():
@@ -118,6 +83,16 @@ def test_types_are_inferred(tmp_path):
     errors = [line for line in done.stdout.splitlines() if ": error:" in line]
     wrong = 1 + TYPED.splitlines().index(next(line for line in TYPED.splitlines() if "expect" in line))
     assert errors and all(line.startswith(f"typed.py:{wrong}: ") for line in errors), done.stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the sources are not here")
+def test_the_examples_are_strictly_typed(tmp_path):
+    examples = sorted(EXAMPLES.glob("*.py"))
+    assert examples
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path)]
+    done = subprocess.run([*command, *map(str, examples)], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_second_runtime_in_the_process_is_refused(tmp_path):

@@ -59,9 +59,10 @@ static stack_protection_fn set_stack_protection;
  * frees the chunks of abandoned thread states (fork, finalization) gets EINVAL from munmap and goes on. */
 enum { ROOT_CHUNK = 2048 };
 
-/* The thread-specific word behind PyGILState_Ensure: the state that this thread last had attached. Its key is not public: it is the
- * one whose value is this thread's state. Looked for on machine threads only, just after they got their state, so no other
- * library has stored the same pointer there. */
+#if PY_VERSION_HEX < 0x030C0000
+/* 3.11: Swap leaves the thread-specific word behind PyGILState_Ensure as it is. Its key is not public: it is the
+ * one whose value is this thread's state. Looked for on machine threads only, just after they got their state, so no
+ * other library has stored the same pointer there. */
 static pthread_key_t auto_key;
 static int auto_key_known;
 
@@ -76,19 +77,7 @@ static int find_auto_key(PyThreadState *ts)
     }
     return -1;
 }
-
-/* What a Swap from `ts` to the machine's own state does to that word, without asking for the GIL: nothing on this thread names `ts` then,
- * and the next thread that attaches it puts it into its own word. */
-static void unbind(py_machine *m, PyThreadState *ts)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    ts->_status.bound_gilstate = 0;
-    m->own->_status.bound_gilstate = 1;
-#else
-    (void)ts;
 #endif
-    pthread_setspecific(auto_key, m->own);
-}
 
 /* Has it given the GIL up? For the state of a task that a thread runs: by that thread, or, as a hint, by others. */
 static int is_detached(PyThreadState *ts)
@@ -123,7 +112,7 @@ static void swap_to(py_machine *m, PyThreadState *ts)
         }
     }
 #if PY_VERSION_HEX < 0x030C0000
-    pthread_setspecific(auto_key, ts); /* Swap leaves it as it is there */
+    pthread_setspecific(auto_key, ts);
 #endif
     GUARD_OFF(g);
 }
@@ -190,8 +179,10 @@ static int machine_start(void *user, void **m_out)
     m->own = PyThreadState_Get();
     m->tid = syscall(SYS_gettid);
     int code = 0;
+#if PY_VERSION_HEX < 0x030C0000
     if (!auto_key_known && find_auto_key(m->own) != 0)
         code = GMP_ENOTSUP;
+#endif
     if (code != 0 || before != PyGILState_UNLOCKED) {
         PyGILState_Release(before);
         PyMem_RawFree(m);
@@ -224,16 +215,12 @@ static void acquire(void *user, void *mv)
     token_taken();
 }
 
-/* Also on the stack of a task that leaves a machine whose token was taken: then it must not wait, so it does not Swap. */
 static void release(void *user, void *mv)
 {
     (void)user;
     py_machine *m = mv;
     if (m->attached != NULL) {
-        if (m->dead != NULL)
-            swap_to(m, m->own);
-        else
-            unbind(m, m->attached);
+        swap_to(m, m->own);
         PyEval_SaveThread();
         m->attached = NULL;
     }
@@ -431,7 +418,9 @@ void shim_after_fork(void)
 {
     here.task = NULL;
     here.in_hook = 0;
+#if PY_VERSION_HEX < 0x030C0000
     auto_key_known = 0; /* 3.11 makes a new key in the child */
+#endif
     shim_exit_after_fork();
 }
 

@@ -49,7 +49,7 @@ unsafe extern "C-unwind" fn task_main(_: usize) -> ! {
             if class {
                 // Its `finish` hook needs the machine's own stack.
                 store(t, ended);
-                super::hooks::ending(i, t);
+                super::hooks::leaving(i, t);
                 i.m().ended.set(t as *const Task as *mut Task);
                 i.m().current.set(null_mut());
                 let mut dead = 0;
@@ -78,9 +78,6 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
             *m.cxx.get() = [0; 2];
         }
         switching::hint(t);
-        if class {
-            super::hooks::entering(m);
-        }
         m.exit();
         if class {
             super::hooks::entered_first(t);
