@@ -129,6 +129,8 @@ Example:
     (['last'], True)
 ";
 
+pub const GIVE_BACK: &CStr = c"_give_back($self, value, /)\n--\n\nMakes a value that was received the next one again.";
+
 pub const REDUCE: &CStr = c"__reduce__($self, /)\n--\n\nRefuses: others hold on to this very channel.";
 
 pub const GENERIC: &CStr = c"__class_getitem__($cls, item, /)\n--\n\nFor annotations such as ``Chan[int]``.";

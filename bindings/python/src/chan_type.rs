@@ -243,6 +243,19 @@ unsafe extern "C" fn close(object: Object, _: Object) -> Object {
     }
 }
 
+/// For gmp_py.aio: a value that came too late for the coroutine that waited.
+unsafe extern "C" fn give_back(object: Object, value: Object) -> Object {
+    // SAFETY: the interpreter passes a Chan and holds references to both.
+    unsafe {
+        let chan = object as *mut Chan;
+        if !chan::may_use(chan) {
+            return ptr::null_mut();
+        }
+        Call::signal((*chan).give_back(ffi::Py_NewRef(value)));
+        none()
+    }
+}
+
 unsafe extern "C" fn reduce(_: Object, _: Object) -> Object {
     // SAFETY: the GIL is held.
     unsafe {
@@ -297,6 +310,7 @@ pub unsafe fn make() -> *mut ffi::PyTypeObject {
         method(c"try_send", plain(try_send), ffi::METH_O, docs::TRY_SEND),
         method(c"try_recv", plain(try_recv), ffi::METH_NOARGS, docs::TRY_RECV),
         method(c"close", plain(close), ffi::METH_NOARGS, docs::CLOSE),
+        method(c"_give_back", plain(give_back), ffi::METH_O, docs::GIVE_BACK),
         method(c"__reduce__", plain(reduce), ffi::METH_NOARGS, docs::REDUCE),
         method(c"__class_getitem__", plain(ffi::Py_GenericAlias), ffi::METH_O | ffi::METH_CLASS, docs::GENERIC),
         ffi::PyMethodDef::zeroed(),

@@ -5,7 +5,8 @@ one that runs inside a task. `run` runs a coroutine in a task, which is parked w
 an event loop of its own, so thousands may do so at once.
 
 A call of gmp_py that waits (``join``, ``recv``, ``sleep``, a lock) stops the event loop that it is made in, as
-``time.sleep`` would. In a coroutine, hand the call to a task: ``await aio.wrap(go(chan.recv))``.
+``time.sleep`` would. In a coroutine, hand the call to a task, ``await aio.wrap(go(lock.acquire))``, and take what comes
+from a channel with ``async for value in chan``.
 
 Example:
     >>> from gmp_py import aio, go, sleep
@@ -23,12 +24,12 @@ Example:
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from select import POLLIN
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from . import _gmp
-from ._gmp import Cancelled, Misuse, Task, current, go
+from ._gmp import Cancelled, Chan, ChannelClosed, Misuse, Task, current, go
 
 __all__ = ["run", "wrap"]
 
@@ -147,6 +148,72 @@ def run(coro: Awaitable[_T], /) -> _T:
 
 async def _await(awaitable: Awaitable[_T]) -> _T:
     return await awaitable
+
+
+class _Values(AsyncIterator[_T]):
+    """What ``async for`` takes from a channel. A value that arrives too late for who waited is given back to it."""
+
+    # So many values that are there already are taken in a row, then the event loop has a turn.
+    TURN = 100
+
+    def __init__(self, chan: Chan[_T]) -> None:
+        self._chan = chan
+        self._row = 0
+
+    async def __anext__(self) -> _T:
+        if self._row == self.TURN:
+            self._row = 0
+            await asyncio.sleep(0)
+        try:
+            value, got = self._chan.try_recv()
+            if got:
+                self._row += 1
+                return cast(_T, value)
+            self._row = 0
+            return await self._wait()
+        except ChannelClosed:
+            raise StopAsyncIteration from None
+
+    async def _wait(self) -> _T:
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        task = go(_receive, self._chan, future, name="async for")
+        try:
+            return await future
+        except BaseException:
+            future.cancel()
+            if future.cancelled():
+                task.cancel()
+            elif future.exception() is None:
+                self._chan._give_back(future.result())
+            raise
+
+
+_iterate = _Values  # the channel's __aiter__
+
+
+def _receive(chan: Chan[_T], future: asyncio.Future[_T]) -> None:
+    """A task of its own that waits at the channel for a coroutine."""
+    error: BaseException | None = None
+    try:
+        value = chan.recv()
+    except Cancelled:
+        return
+    except Exception as raised:
+        error = raised
+
+    def settle() -> None:
+        if error is None and future.done():
+            chan._give_back(value)
+        elif error is None:
+            future.set_result(value)
+        elif not future.done():
+            future.set_exception(error)
+
+    try:
+        future.get_loop().call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop is closed
+        if error is None:
+            chan._give_back(value)
 
 
 class _Selector(selectors.EpollSelector):
