@@ -31,6 +31,11 @@ def test_the_crawler_finds_every_page():
     assert "1 pages, 0 dead links" in run("crawler.py", "1")
 
 
+def test_everybody_in_the_chat_hears_everybody():
+    assert run("chat.py") == "50 of 50 clients heard 49 others\n"
+    assert run("chat.py", "1") == "1 of 1 clients heard 0 others\n"
+
+
 def test_c_tasks_and_python_tasks_agree():
     if not shutil.which("cc"):
         pytest.skip("missing: cc")

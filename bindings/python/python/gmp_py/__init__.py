@@ -48,8 +48,8 @@ from ._gmp import (
 from ._locks import Event, Mutex, RLock
 from ._stats import Stats, stats
 
-# Imported when first asked for: they bring asyncio and concurrent.futures, which cost more than all the rest.
-_LATE = {"aio": "aio"}
+# Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
+_LATE = {"aio": "aio", "servers": "servers"}
 
 __all__ = [
     "Cancelled",
@@ -78,6 +78,7 @@ __all__ = [
     "net",
     "num_tasks",
     "run",
+    "servers",
     "sleep",
     "stats",
     "yield_",

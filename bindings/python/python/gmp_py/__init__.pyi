@@ -6,6 +6,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeVar, Type
 from . import aio as aio
 from . import monkey as monkey
 from . import net as net
+from . import servers as servers
 from ._dump import dump as dump
 from ._locks import Event as Event
 from ._locks import Mutex as Mutex
@@ -38,6 +39,7 @@ __all__ = [
     "net",
     "num_tasks",
     "run",
+    "servers",
     "sleep",
     "stats",
     "yield_",
