@@ -8,7 +8,7 @@
 //! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
 //! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
-//! Unsafe code is in every module but docs.rs and chan_docs.rs: all of them speak the interpreter's C API below PyO3.
+//! Unsafe code is in every module but docs.rs, chan_docs.rs and select_docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
 mod address;
@@ -36,6 +36,8 @@ mod owner;
 mod patched;
 mod queue;
 mod rlock;
+mod select;
+mod select_docs;
 mod shim;
 mod stream;
 mod stream_type;
@@ -43,3 +45,4 @@ mod target;
 mod task;
 mod task_type;
 mod wait;
+mod wish;

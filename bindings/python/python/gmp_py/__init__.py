@@ -46,6 +46,7 @@ from ._gmp import (
     yield_,
 )
 from ._locks import Event, Mutex, RLock
+from ._select import Selected, recv, select, send
 from ._stats import Stats, stats
 
 # Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
@@ -60,6 +61,7 @@ __all__ = [
     "Misuse",
     "Mutex",
     "RLock",
+    "Selected",
     "Stats",
     "Stopped",
     "Task",
@@ -77,7 +79,10 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
+    "recv",
     "run",
+    "select",
+    "send",
     "servers",
     "sleep",
     "stats",

@@ -11,6 +11,10 @@ from ._dump import dump as dump
 from ._locks import Event as Event
 from ._locks import Mutex as Mutex
 from ._locks import RLock as RLock
+from ._select import Selected as Selected
+from ._select import recv as recv
+from ._select import select as select
+from ._select import send as send
 
 __all__ = [
     "Cancelled",
@@ -21,6 +25,7 @@ __all__ = [
     "Misuse",
     "Mutex",
     "RLock",
+    "Selected",
     "Stats",
     "Stopped",
     "Task",
@@ -38,7 +43,10 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
+    "recv",
     "run",
+    "select",
+    "send",
     "servers",
     "sleep",
     "stats",
