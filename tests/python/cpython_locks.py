@@ -1,4 +1,4 @@
-"""Runs CPython's own tests of locks and queues on this package's classes: cpython_locks.py tasks|threads [-v] [CLASS ...].
+"""Runs CPython's own tests of locks and queues on this package's classes: cpython_locks.py tasks|threads [-v] CLASS ...|queues.
 
 In the mode `tasks` the tests run in a task and what they start are tasks; in the mode `threads` all of them are threads.
 Prints one line for every test that did not pass, then a count.
@@ -8,7 +8,6 @@ import contextlib
 import faulthandler
 import importlib
 import sys
-import threading
 import time
 import types
 import unittest
@@ -125,6 +124,7 @@ def lock_classes() -> dict[str, type]:
 def queue_classes() -> dict[str, type]:
     """The classes of test_queue that test the queues written in Python."""
     module = load("test.test_queue")
+    assert type(module.py_queue.Queue().mutex) is gmp_py.Mutex
     found = {n: c for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, unittest.TestCase)}
     return {name: cls for name, cls in found.items() if not name.startswith("C")}
 
@@ -140,9 +140,12 @@ def run_one(test: unittest.TestCase) -> unittest.TestResult:
 
 
 def run(wanted: list[str], verbose: bool) -> int:
-    classes = lock_classes() | queue_classes()
+    queues = queue_classes()
+    classes = lock_classes() | queues
+    if wanted == ["queues"]:
+        wanted = list(queues)
     total = failed = skipped = 0
-    for name in wanted or classes:
+    for name in wanted:
         for test in unittest.defaultTestLoader.loadTestsFromTestCase(classes[name]):
             where = f"{name}.{test._testMethodName}"
             if where in INSIDE:

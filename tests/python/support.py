@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import textwrap
+import threading
 
 import gmp_py
+import pytest
 
 # A hang is a failure, told apart from a slow machine by a wide margin. No test waits for this.
 HANG = 60
@@ -32,3 +34,16 @@ def wait_until(condition) -> None:
     """Lets other tasks run until the condition holds; the runtime's progress is what ends the loop."""
     while not condition():
         gmp_py.yield_()
+
+
+def in_thread(fn, *args):
+    """Calls fn in a plain thread and gives its result."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fn(*args)))
+    thread.start()
+    thread.join(HANG)
+    assert results, "the thread has not ended, or failed"
+    return results[0]
+
+
+ANYWHERE = pytest.mark.parametrize("where", [in_task, in_thread, lambda fn, *args: fn(*args)], ids=["task", "thread", "main"])

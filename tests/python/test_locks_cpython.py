@@ -8,7 +8,11 @@ import sys
 import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("cpython_locks.py")
-CLASSES = ["LockTests", "RLockTests", "EventTests"]
+CLASSES = {
+    "locks": ["LockTests", "RLockTests", "EventTests", "SemaphoreTests"],
+    "conditions": ["ConditionTests", "ConditionAsRLockTests", "BarrierTests"],
+    "queues": ["queues"],
+}
 LIMIT = 600  # many of the tests sleep; no test waits for this
 
 
@@ -16,6 +20,6 @@ LIMIT = 600  # many of the tests sleep; no test waits for this
 @pytest.mark.parametrize("mode", ["tasks", "threads"])
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_standard_librarys_tests_pass(mode, name):
-    command = [sys.executable, str(SCRIPT), mode, "-v", name]
+    command = [sys.executable, str(SCRIPT), mode, "-v", *CLASSES[name]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"

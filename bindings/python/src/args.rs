@@ -73,6 +73,55 @@ pub unsafe fn take_keywords<const N: usize>(
     true
 }
 
+/// As `parse`, for the tuple and the dict (or NULL) that an `__init__` is called with.
+///
+/// # Safety
+/// The GIL is held; the references are borrowed from `values` and `keywords`.
+pub unsafe fn parse_call<const N: usize>(
+    values: *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
+    names: [&CStr; N],
+) -> Option<[*mut ffi::PyObject; N]> {
+    // SAFETY: as the caller promises; formats match their arguments.
+    unsafe {
+        let count = ffi::PyTuple_Size(values);
+        let mut given = [ptr::null_mut(); N];
+        for (i, slot) in given.iter_mut().enumerate().take(count as usize) {
+            *slot = ffi::PyTuple_GetItem(values, i as ffi::Py_ssize_t);
+        }
+        let mut found = parse(given.as_ptr(), count, ptr::null_mut(), names)?;
+        let (mut at, mut key, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+        while !keywords.is_null() && ffi::PyDict_Next(keywords, &mut at, &mut key, &mut value) != 0 {
+            let place = names.iter().position(|n| ffi::PyUnicode_CompareWithASCIIString(key, n.as_ptr()) == 0);
+            let Some(slot) = place.and_then(|place| found.get_mut(place)) else {
+                ffi::PyErr_Format(ffi::PyExc_TypeError, c"unexpected keyword argument %R".as_ptr(), key);
+                return None;
+            };
+            if !slot.is_null() {
+                ffi::PyErr_Format(ffi::PyExc_TypeError, c"argument %R was given twice".as_ptr(), key);
+                return None;
+            }
+            *slot = value;
+        }
+        Some(found)
+    }
+}
+
+/// An optional int argument.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn count(value: *mut ffi::PyObject, default: ffi::Py_ssize_t) -> Option<ffi::Py_ssize_t> {
+    if value.is_null() {
+        return Some(default);
+    }
+    // SAFETY: the GIL is held.
+    unsafe {
+        let number = ffi::PyNumber_AsSsize_t(value, ffi::PyExc_OverflowError);
+        (number != -1 || ffi::PyErr_Occurred().is_null()).then_some(number)
+    }
+}
+
 /// Whether an optional argument was left out or is None.
 pub fn is_none(value: *mut ffi::PyObject) -> bool {
     // SAFETY: only the address of None is used.

@@ -74,12 +74,10 @@ unsafe extern "C" fn set(object: Object, _: Object) -> Object {
             return ptr::null_mut();
         }
         (*this).flag = true;
-        let (first, _) = (*this).queue.take_some(usize::MAX);
-        if !first.is_null() {
-            ffi::Py_INCREF(object);
-            Node::signal_all(first);
-            ffi::Py_DECREF(object);
-        }
+        let (chain, _) = (*this).queue.take_some(usize::MAX);
+        ffi::Py_INCREF(object);
+        chain.signal();
+        ffi::Py_DECREF(object);
     }
     none()
 }

@@ -61,10 +61,10 @@ pub unsafe extern "C" fn at_exit(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -
 
 /// pthread_atfork's child handler: every task and machine stayed behind.
 pub unsafe extern "C" fn after_fork() {
+    owner::after_fork();
     EPOCH.fetch_add(1, Ordering::Relaxed);
     live::forget_all();
     calls::forget_run();
-    owner::after_fork();
     // SAFETY: the child has one thread, this one, which is its main thread from now on.
     unsafe {
         shim::shim_after_fork();

@@ -8,7 +8,7 @@
 //! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
 //! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
-//! Unsafe code is in every module but docs.rs, chan_docs.rs and select_docs.rs: all of them speak the interpreter's C API below PyO3.
+//! Unsafe code is in every module but docs.rs and chan_docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
 mod address;
@@ -18,6 +18,8 @@ mod case;
 mod chan;
 mod chan_docs;
 mod chan_type;
+mod condition;
+mod condition_type;
 mod docs;
 mod errors;
 mod event;
@@ -28,6 +30,7 @@ mod io;
 mod live;
 mod lock;
 mod lock_type;
+mod lock_types;
 mod module;
 mod mutex;
 mod native;
@@ -36,13 +39,14 @@ mod owner;
 mod patched;
 mod queue;
 mod rlock;
-mod select;
-mod select_docs;
+mod rw_lock;
+mod semaphore;
 mod shim;
 mod stream;
 mod stream_type;
 mod target;
 mod task;
 mod task_type;
+mod under;
 mod wait;
-mod wish;
+mod wait_group;

@@ -9,7 +9,7 @@
 
 use crate::errors;
 use pyo3::ffi;
-use std::ffi::{c_int, c_void, CStr};
+use std::ffi::{c_int, c_ulong, c_void, CStr};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -31,7 +31,6 @@ impl Made {
     }
 
     /// The type object, borrowed.
-    #[allow(dead_code)]
     #[inline(always)]
     pub fn get(&self) -> Object {
         self.0.load(Ordering::Relaxed)
@@ -117,12 +116,40 @@ pub unsafe fn make(
     name: &'static CStr,
     size: usize,
     doc: &'static CStr,
+    methods: Vec<ffi::PyMethodDef>,
+    own: Vec<ffi::PyType_Slot>,
+) -> Object {
+    // SAFETY: as the caller promises.
+    unsafe { make_with(name, size, doc, methods, own, ffi::Py_TPFLAGS_BASETYPE) }
+}
+
+/// As `make`, for a type that programs cannot call or derive from.
+///
+/// # Safety
+/// As `make`.
+pub unsafe fn make_closed(
+    name: &'static CStr,
+    size: usize,
+    doc: &'static CStr,
+    methods: Vec<ffi::PyMethodDef>,
+    own: Vec<ffi::PyType_Slot>,
+) -> Object {
+    // SAFETY: as the caller promises.
+    unsafe { make_with(name, size, doc, methods, own, ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) }
+}
+
+unsafe fn make_with(
+    name: &'static CStr,
+    size: usize,
+    doc: &'static CStr,
     mut methods: Vec<ffi::PyMethodDef>,
     own: Vec<ffi::PyType_Slot>,
+    kind: c_ulong,
 ) -> Object {
     methods.push(ffi::PyMethodDef::zeroed());
     let has = |id: c_int| own.iter().any(|slot| slot.slot == id);
-    let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_IMMUTABLETYPE;
+    let closed = kind == ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_IMMUTABLETYPE | kind;
     if has(ffi::Py_tp_traverse) {
         flags |= ffi::Py_TPFLAGS_HAVE_GC;
     }
@@ -142,12 +169,14 @@ pub unsafe fn make(
         slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
         slot(ffi::Py_tp_methods, methods.leak().as_mut_ptr() as *mut c_void),
         slot(ffi::Py_tp_members, members.as_mut_ptr() as *mut c_void),
-        slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void),
     ];
+    if !closed {
+        slots.push(slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void));
+    }
     if !has(ffi::Py_tp_dealloc) {
         slots.push(slot(ffi::Py_tp_dealloc, dealloc as *mut c_void));
     }
-    if !has(ffi::Py_tp_init) {
+    if !closed && !has(ffi::Py_tp_init) {
         slots.push(slot(ffi::Py_tp_init, init as *mut c_void));
     }
     slots.extend(own);

@@ -4,8 +4,7 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, chan_type, errors, event, exit, identity, inspect, mutex, net, rlock, select, shim, stream_type, target,
-    task_type, wait, wish,
+    abi, calls, chan_type, errors, exit, identity, inspect, lock_types, net, shim, stream_type, target, task_type, wait,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -138,9 +137,9 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("ChannelClosed", errors::CHANNEL_CLOSED.get()),
     ];
     // SAFETY: as above.
-    let locks = unsafe { [("Mutex", mutex::make()), ("RLock", rlock::make()), ("Event", event::make())] };
+    let locks = unsafe { lock_types::make() };
     // SAFETY: as above.
-    let chans = unsafe { [("Chan", chan_type::make()), ("Case", wish::make())] };
+    let chans = unsafe { [("Chan", chan_type::make())] };
     for (name, object) in types.into_iter().chain(locks).chain(chans.map(|(name, made)| (name, made as *mut _))) {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
         let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
@@ -152,7 +151,7 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods(), select::methods()];
+    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods()];
     for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {

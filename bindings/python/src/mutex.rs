@@ -5,11 +5,11 @@
 //! Called by the interpreter with the GIL held. `acquire` and `__enter__` wait; they are raw methods that hold nothing
 //! of PyO3 (see wait.rs, W3).
 
+use crate::abi;
 use crate::args;
 use crate::lock::Lock;
 use crate::lock_type::{self, misuse, named, none, plain, positional, slot, truth, Head, Object};
 use crate::wait::Wake;
-use crate::abi;
 use pyo3::ffi;
 use std::ffi::{c_void, CStr};
 use std::ptr;
@@ -107,6 +107,15 @@ unsafe extern "C" fn repr(this: Object) -> Object {
             this as *mut c_void,
         )
     }
+}
+
+/// The lock of a plain Mutex; None for other objects.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn exact(object: Object) -> Option<*mut Lock> {
+    // SAFETY: reads the type of a live object.
+    unsafe { (ffi::Py_TYPE(object) as Object == TYPE.get()).then(|| lock_of(object)) }
 }
 
 static TYPE: lock_type::Made = lock_type::Made::new();

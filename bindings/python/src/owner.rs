@@ -4,12 +4,17 @@
 //!
 //! Called with the GIL held. Blocks nothing.
 
-use crate::shim;
-use crate::wait;
+use crate::{exit, shim, wait};
 use pyo3::ffi;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static FORKED_IN: AtomicU64 = AtomicU64::new(0);
+
+/// A task's name: in a fork's child ids begin anew, so the generation is part of it.
+unsafe fn name_of(task: *mut shim::PyTask) -> u64 {
+    // SAFETY: the caller's task lives.
+    unsafe { (*task).id | u64::from(exit::epoch()) << 48 }
+}
 
 /// Names the caller; never 0. Ids of tasks are counted up, those of threads are addresses: they do not meet.
 #[inline(always)]
@@ -20,7 +25,7 @@ pub fn caller() -> u64 {
         if task.is_null() {
             ffi::PyThread_get_thread_ident() as u64
         } else {
-            (*task).id
+            name_of(task)
         }
     }
 }
@@ -40,13 +45,13 @@ fn is_forked_caller(owner: u64, me: u64) -> bool {
         && me == unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
-/// In a fork's child, before it forgets who forked.
+/// In a fork's child, before it forgets who forked and counts its generation.
 pub fn after_fork() {
     // SAFETY: the task that forked lives on in the child's memory.
     unsafe {
         let task = shim::shim_current();
         if !task.is_null() {
-            FORKED_IN.store((*task).id, Ordering::Relaxed);
+            FORKED_IN.store(name_of(task), Ordering::Relaxed);
         }
     }
 }

@@ -77,7 +77,21 @@ impl Node {
         }
     }
 
-    /// Wakes a node from `take` or `take_all`. It may be gone when this returns, and others may have had their turn.
+    /// Takes a node back that was pushed and will not sleep; then `granted` is settled.
+    ///
+    /// # Safety
+    /// As `sleep`.
+    pub unsafe fn withdraw(node: *mut Node) {
+        // SAFETY: as `sleep`; nobody but a taker can have claimed it.
+        unsafe {
+            Node::unlink(node);
+            if (*node).waiter.is_claimed() {
+                (*node).waiter.wait_claimed();
+            }
+        }
+    }
+
+    /// Wakes a node from `take`. It may be gone when this returns, and others may have had their turn.
     ///
     /// # Safety
     /// The GIL is held; the caller took the node and has not signaled it yet.
@@ -85,13 +99,37 @@ impl Node {
         // SAFETY: a claimed waiter lives until it is signaled.
         unsafe { Waiter::signal(&raw mut (*node).waiter) }
     }
+}
 
-    /// Signals a chain from `take_all` or of nodes linked by `chain`.
+/// Nodes that were taken and are to be signaled, first in first out.
+pub struct Chain {
+    first: *mut Node,
+    last: *mut Node,
+}
+
+impl Chain {
+    pub fn new() -> Self {
+        Chain { first: ptr::null_mut(), last: ptr::null_mut() }
+    }
+
+    /// # Safety
+    /// The node was taken and not signaled; it is in no chain.
+    pub unsafe fn add(&mut self, node: *mut Node) {
+        if self.first.is_null() {
+            self.first = node;
+        } else {
+            // SAFETY: a taken node lives until it is signaled.
+            unsafe { (*self.last).next = node };
+        }
+        self.last = node;
+    }
+
+    /// Signals all of them; others may have their turn meanwhile.
     ///
     /// # Safety
-    /// As `signal`, for each of them.
-    pub unsafe fn signal_all(first: *mut Node) {
-        let mut at = first;
+    /// The GIL is held.
+    pub unsafe fn signal(self) {
+        let mut at = self.first;
         while !at.is_null() {
             // SAFETY: a claimed waiter lives until it is signaled, so its successor is read first.
             unsafe {
@@ -152,6 +190,22 @@ impl Queue {
         self.head = node;
     }
 
+    /// The node that `take` would take, or null.
+    ///
+    /// # Safety
+    /// The GIL is held.
+    pub unsafe fn first(&mut self) -> *mut Node {
+        // SAFETY: queued nodes live.
+        unsafe {
+            while !self.head.is_null() && (*self.head).waiter.is_claimed() {
+                let node = self.head;
+                self.remove(node);
+                (*node).queue = ptr::null_mut();
+            }
+        }
+        self.head
+    }
+
     /// # Safety
     /// The node is in this queue.
     unsafe fn remove(&mut self, node: *mut Node) {
@@ -176,46 +230,39 @@ impl Queue {
     /// # Safety
     /// The GIL is held.
     pub unsafe fn take(&mut self) -> *mut Node {
-        while !self.head.is_null() {
-            let node = self.head;
-            // SAFETY: queued nodes live.
-            unsafe {
+        // SAFETY: queued nodes live.
+        unsafe {
+            let node = self.first();
+            if !node.is_null() {
                 self.remove(node);
                 (*node).queue = ptr::null_mut();
                 (*node).next = ptr::null_mut();
-                if (*node).waiter.claim() {
-                    (*node).granted = true;
-                    return node;
-                }
+                (*node).waiter.claim();
+                (*node).granted = true;
             }
+            node
         }
-        ptr::null_mut()
     }
 
-    /// Takes up to `most` nodes, as a chain for `signal_all`, and says how many.
+    /// Takes up to `most` nodes, to be signaled, and says how many.
     ///
     /// # Safety
     /// The GIL is held.
-    pub unsafe fn take_some(&mut self, most: usize) -> (*mut Node, usize) {
-        let (mut first, mut last): (*mut Node, *mut Node) = (ptr::null_mut(), ptr::null_mut());
+    pub unsafe fn take_some(&mut self, most: usize) -> (Chain, usize) {
+        let mut chain = Chain::new();
         let mut count = 0;
         while count < most {
-            // SAFETY: the GIL is held; taken nodes live until they are signaled.
+            // SAFETY: the GIL is held.
             unsafe {
                 let node = self.take();
                 if node.is_null() {
                     break;
                 }
-                if first.is_null() {
-                    first = node;
-                } else {
-                    (*last).next = node;
-                }
-                last = node;
+                chain.add(node);
             }
             count += 1;
         }
-        (first, count)
+        (chain, count)
     }
 }
 

@@ -253,6 +253,24 @@ unsafe extern "C" fn repr(object: Object) -> Object {
     }
 }
 
+/// A plain RLock as such; None for other objects.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn exact(object: Object) -> Option<*mut RLock> {
+    // SAFETY: reads the type of a live object.
+    unsafe { (ffi::Py_TYPE(object) as Object == TYPE.get()).then_some(object as *mut RLock) }
+}
+
+/// A new RLock; NULL with an exception set on failure.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn new() -> Object {
+    // SAFETY: all-zero is a free lock.
+    unsafe { ffi::PyType_GenericAlloc(TYPE.get() as *mut ffi::PyTypeObject, 0) }
+}
+
 static TYPE: lock_type::Made = lock_type::Made::new();
 
 const DOC: &CStr = c"RLock()\n--\n\nA lock that its owner may take again; ``threading.RLock`` in its methods.

@@ -45,27 +45,31 @@ from ._gmp import (
     sleep,
     yield_,
 )
-from ._locks import Event, Mutex, RLock
-from ._select import Selected, recv, select, send
+from ._locks import Barrier, Condition, Event, Mutex, Once, RLock, RWLock, Semaphore, WaitGroup
 from ._stats import Stats, stats
 
 # Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
 _LATE = {"aio": "aio", "servers": "servers"}
 
 __all__ = [
+    "Barrier",
     "Cancelled",
     "Chan",
     "ChannelClosed",
+    "Condition",
     "Event",
     "GmpError",
     "Misuse",
     "Mutex",
+    "Once",
     "RLock",
-    "Selected",
+    "RWLock",
+    "Semaphore",
     "Stats",
     "Stopped",
     "Task",
     "TaskExit",
+    "WaitGroup",
     "__version__",
     "aio",
     "checkpoint",
@@ -79,10 +83,7 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
-    "recv",
     "run",
-    "select",
-    "send",
     "servers",
     "sleep",
     "stats",

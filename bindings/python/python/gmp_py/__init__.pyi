@@ -8,28 +8,35 @@ from . import monkey as monkey
 from . import net as net
 from . import servers as servers
 from ._dump import dump as dump
+from ._locks import Barrier as Barrier
+from ._locks import Condition as Condition
 from ._locks import Event as Event
 from ._locks import Mutex as Mutex
+from ._locks import Once as Once
 from ._locks import RLock as RLock
-from ._select import Selected as Selected
-from ._select import recv as recv
-from ._select import select as select
-from ._select import send as send
+from ._locks import RWLock as RWLock
+from ._locks import Semaphore as Semaphore
+from ._locks import WaitGroup as WaitGroup
 
 __all__ = [
+    "Barrier",
     "Cancelled",
     "Chan",
     "ChannelClosed",
+    "Condition",
     "Event",
     "GmpError",
     "Misuse",
     "Mutex",
+    "Once",
     "RLock",
-    "Selected",
+    "RWLock",
+    "Semaphore",
     "Stats",
     "Stopped",
     "Task",
     "TaskExit",
+    "WaitGroup",
     "__version__",
     "aio",
     "checkpoint",
@@ -43,10 +50,7 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
-    "recv",
     "run",
-    "select",
-    "send",
     "servers",
     "sleep",
     "stats",

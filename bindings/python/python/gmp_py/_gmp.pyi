@@ -18,16 +18,17 @@ from . import go as go
 from . import go_native as go_native
 from . import max_procs as max_procs
 from . import num_tasks as num_tasks
-from . import recv as recv
 from . import run as run
-from . import select as select
-from . import send as send
 from . import sleep as sleep
 from . import yield_ as yield_
-from ._select import Case as Case
+from ._locks import Condition as Condition
 from ._locks import Event as Event
 from ._locks import Mutex as Mutex
 from ._locks import RLock as RLock
+from ._locks import RWLock as RWLock
+from ._locks import Semaphore as Semaphore
+from ._locks import WaitGroup as WaitGroup
+from ._locks import Side as _Side
 
 __version__: Final[str]
 runtime_version: Final[str]
@@ -65,6 +66,5 @@ def _socket_methods(type: type, /) -> dict[str, MethodDescriptorType]: ...
 def _socket_address(fd: int, peer: bool = False) -> Any: ...
 def _in_task() -> bool: ...
 def _ident_function(module: ModuleType, /) -> Callable[[], int]: ...
-def _running_tasks() -> list[Task]: ...
-def _set_selected(kind: type, /) -> None: ...
 def _sleep_function(module: ModuleType, /) -> Callable[[float], None]: ...
+def _running_tasks() -> list[Task]: ...
