@@ -124,17 +124,6 @@ class TaskMixIn(socketserver.BaseServer):
         finally:
             self.shutdown_request(request)
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Makes the handler, which serves the request as it is made."""
-        kind: Any = self.RequestHandlerClass
-        if type(kind) is not type or getattr(kind, "__new__") is not object.__new__:
-            super().finish_request(request, client_address)
-            return
-        # What calling the class would do, but without a frame of C below the handler: its task can then go on on another
-        # thread while this one is blocked.
-        handler: Any = object.__new__(kind)
-        handler.__init__(request, client_address, self)
-
     def server_close(self) -> None:
         """Closes the server's socket, and waits for the tasks under way if `block_on_close` says so."""
         super().server_close()
