@@ -1,8 +1,8 @@
 """CPython's own tests under the patches, against a plain run of the same interpreter.
 
-    cpython_patched.py [--quick] [--mode=main|task] [--log=DIR] [MODULE ...]
+    cpython_patched.py [--quick] [--mode=main|task] [--known=FILE] [--log=DIR] [MODULE ...]
 
-Every module runs three times, in children: plain; patched in the main thread; patched in a task. A test whose outcome
+A MODULE may be a class of one: test_threading.LockTests. Every one runs three times, in children: plain; patched in the main thread; patched in a task. A test whose outcome
 differs from the plain one must be in known_differences/VERSION.txt, and what is there must differ: both kinds of surprise
 are run again by themselves, both ways, and fail this program when they come again each time. A test that hangs or kills
 its process is given that as its outcome, and the others go on without it.
@@ -31,7 +31,20 @@ MODULES = (
     "test_socket",
     "test_subprocess",
 )
-QUICK = ("test_thread", "test_threading_local", "test_select", "test_poll", "test_epoll")
+QUICK = (
+    "test_thread",
+    "test_threading_local",
+    "test_threading.LockTests",
+    "test_threading.CRLockTests",
+    "test_threading.ConditionTests",
+    "test_threading.BarrierTests",
+    "test_threading.MiscTestCase",
+    "test_queue.CSimpleQueueTest",
+    "test_select",
+    "test_epoll",
+    "test_socket.BasicTCPTest",
+    "test_subprocess.RunFuncTestCase",
+)
 
 # What is not run, and why.
 LEFT_OUT = {
@@ -111,10 +124,9 @@ def whole(mode: str, module: str, only: list[str] = []) -> Run:
             return total
 
 
-def known() -> dict[tuple[str, str], tuple[bool, str]]:
+def known(path: pathlib.Path) -> dict[tuple[str, str], tuple[bool, str]]:
     """(mode, test) → whether it always differs, and why. Lines: [sometimes] MODE TEST: REASON."""
     found = {}
-    path = HERE / "known_differences" / f"{VERSION}.txt"
     for line in path.read_text().splitlines() if path.exists() else []:
         if not line.strip() or line.startswith("#"):
             continue
@@ -168,7 +180,8 @@ def main() -> int:
     modules = [a for a in arguments if not a.startswith("-")]
     modules = modules or list(QUICK if "--quick" in arguments else MODULES)
     logs = [pathlib.Path(a.removeprefix("--log=")) for a in arguments if a.startswith("--log=")]
-    listed = known()
+    lists = [pathlib.Path(a.removeprefix("--known=")) for a in arguments if a.startswith("--known=")]
+    listed = known(*lists or [HERE / "known_differences" / f"{VERSION}.txt"])
     surprises = []
     for module in modules:
         plain = whole("plain", module)

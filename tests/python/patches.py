@@ -5,7 +5,8 @@ from support import ok
 
 
 BEGIN = """
-import errno, os, select, selectors, socket, sys, threading, time
+import errno, os, select, selectors, socket, sys, threading, time, warnings
+warnings.filterwarnings("ignore", ".*use of fork", DeprecationWarning)  # from 3.12 on: any process with a thread
 import gmp_py
 from gmp_py import go, monkey
 gmp_py.max_procs({procs})

@@ -399,7 +399,9 @@ def test_tasks_that_wait_at_exit_are_told():
         """
         import gmp_py
         chan = gmp_py.Chan()
+        came = []
         def wait(call, *args):
+            came.append(call)
             try:
                 call(*args)
             except gmp_py.TaskExit:
@@ -408,8 +410,7 @@ def test_tasks_that_wait_at_exit_are_told():
         gmp_py.go(wait, chan.recv)
         gmp_py.go(wait, gmp_py.Chan().send, 1)
         gmp_py.go(wait, list, chan)
-        gmp_py.sleep(0.01)
-        while gmp_py.stats().tasks_parked < 3:
+        while len(came) < 3:
             gmp_py.sleep(0.001)
         """
     )
@@ -423,8 +424,9 @@ def test_a_channel_stays_with_the_parent_of_a_fork():
         chan = gmp_py.Chan(1)
         chan.send(1)
         waits = gmp_py.Chan()
-        task = gmp_py.go(waits.recv)
-        while gmp_py.stats().tasks_parked < 1:
+        came = []
+        task = gmp_py.go(lambda: came.append(1) or waits.recv())
+        while not came:
             gmp_py.sleep(0.001)
         pid = os.fork()
         if pid == 0:

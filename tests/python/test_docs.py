@@ -13,10 +13,10 @@ MODULES = [gmp_py, *(getattr(gmp_py, n) for n in gmp_py.__all__ if isinstance(ge
 
 
 def members(kind: type):
-    """A class's own public methods and properties, but for those that a base from elsewhere has, and documents."""
+    """A class's own public methods and properties; not those that a base from elsewhere has, and documents, nor plain values."""
     for name, value in inspect.getmembers(kind):
         owners = [base.__module__.split(".")[0] for base in kind.__mro__ if name in vars(base)]
-        if not name.startswith("_") and set(owners) == {"gmp_py"}:
+        if not name.startswith("_") and set(owners) == {"gmp_py"} and not isinstance(value, (int, str)):
             yield name, value
 
 

@@ -47,6 +47,58 @@ import queue, subprocess, threading, time
     assert done.returncode == 0 and stderr == "", (done.returncode, done.stderr)
 
 
+def test_daemons_wait_on_silently_while_the_interpreter_exits():
+    """What atexit got before gmp_py did runs after the tasks' end: threads go on meanwhile, as they always did."""
+    out = ok(
+        """
+        import atexit, threading, time
+        began = []
+        def late():
+            before = len(began)
+            lock.release()
+            assert handed.wait(60) and not threading.Event().wait(0.01)
+            print(len(began) > before)
+        atexit.register(late)
+        from gmp_py import monkey
+        monkey.patch_all()
+        import queue
+        event, handed, lock = threading.Event(), threading.Event(), threading.Lock()
+        def poll():
+            while not event.wait(0.001):
+                began.append(1)
+        def take():
+            lock.acquire()
+            while not event.wait(0.05):
+                handed.set()
+                event.wait()
+        lock.acquire()
+        for body in (poll, take, queue.SimpleQueue().get):
+            threading.Thread(target=body, daemon=True).start()
+        """
+    )
+    assert out == "True\n"
+
+
+def test_a_lock_that_a_task_took_along_does_not_hang_the_exit():
+    out = ok(
+        """
+        import atexit, threading
+        def late():
+            try:
+                lock.acquire()
+            except Exception as error:
+                print(type(error).__name__)
+        atexit.register(late)
+        import gmp_py
+        from gmp_py import monkey
+        monkey.patch_all()
+        lock = threading.Lock()
+        gmp_py.go(lock.acquire).join()
+        """
+    )
+    assert out == "Stopped\n"
+
+
 def test_the_exit_status_is_kept():
     assert child("from gmp_py import monkey; monkey.patch_all(); raise SystemExit(3)").returncode == 3
 

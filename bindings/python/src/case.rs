@@ -140,6 +140,10 @@ impl Line {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.front().is_null()
+    }
+
     /// Takes the case whose turn it is and claims its call for it; null when nobody waits. The caller does its operation,
     /// then signals its call.
     pub fn take(&self) -> *mut Case {

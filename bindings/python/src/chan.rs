@@ -154,6 +154,16 @@ impl Chan {
         }
     }
 
+    /// Whether `try_send` would not answer Blocked.
+    pub fn can_send(&self) -> bool {
+        self.is_closed() || self.buffer().len() < self.capacity || !self.receivers.is_empty()
+    }
+
+    /// Whether `try_recv` would not answer Blocked.
+    pub fn can_recv(&self) -> bool {
+        self.is_closed() || !self.buffer().is_empty() || !self.senders.is_empty()
+    }
+
     /// Closes the channel; whoever waits is to be signaled. False when it was closed before.
     pub fn close(&self, chosen: &mut Chosen) -> bool {
         if self.is_closed() {

@@ -22,6 +22,15 @@ pub fn get() -> *mut ffi::PyTypeObject {
     TYPE.load(Ordering::Relaxed)
 }
 
+/// Whether an object is a channel.
+///
+/// # Safety
+/// The GIL is held and `object` lives.
+pub unsafe fn is_chan(object: Object) -> bool {
+    // SAFETY: as the caller promises; the type has no subclasses.
+    unsafe { ffi::Py_TYPE(object) == get() }
+}
+
 unsafe extern "C" fn construct(_: *mut ffi::PyTypeObject, values: Object, keywords: Object) -> Object {
     let mut names = [c"capacity".as_ptr() as *mut c_char, ptr::null_mut()];
     let mut capacity: Object = ptr::null_mut();

@@ -8,7 +8,7 @@
 //! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
 //! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
-//! Unsafe code is in every module but docs.rs and chan_docs.rs: all of them speak the interpreter's C API below PyO3.
+//! Unsafe code is in every module but docs.rs, chan_docs.rs and select_docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
 mod address;
@@ -40,6 +40,8 @@ mod patched;
 mod queue;
 mod rlock;
 mod rw_lock;
+mod select;
+mod select_docs;
 mod semaphore;
 mod shim;
 mod stream;
@@ -50,3 +52,4 @@ mod task_type;
 mod under;
 mod wait;
 mod wait_group;
+mod wish;

@@ -4,7 +4,8 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, chan_type, errors, exit, identity, inspect, lock_types, net, shim, stream_type, target, task_type, wait,
+    abi, calls, chan_type, errors, exit, identity, inspect, lock_types, net, select, shim, stream_type, target,
+    task_type, wait, wish,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -139,7 +140,7 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: as above.
     let locks = unsafe { lock_types::make() };
     // SAFETY: as above.
-    let chans = unsafe { [("Chan", chan_type::make())] };
+    let chans = unsafe { [("Chan", chan_type::make()), ("Case", wish::make())] };
     for (name, object) in types.into_iter().chain(locks).chain(chans.map(|(name, made)| (name, made as *mut _))) {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
         let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
@@ -151,7 +152,7 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods()];
+    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods(), select::methods()];
     for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {

@@ -27,6 +27,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How long the main thread waits between two looks for signals.
 const SLICE_NS: i64 = 50_000_000;
 
+/// How long the main thread waits for daemon threads once no task runs any more.
+const GRACE_NS: i64 = 500_000_000;
+
 /// One waiting call. Not moved while linked or waited on.
 pub struct Waiter {
     signal: abi::WaitGroup,
@@ -218,12 +221,10 @@ pub unsafe fn wait(waiter: *mut Waiter, deadline: i64) -> Wake {
             return settle(waiter, target, decode(code));
         }
         match shim::shim_caller() {
-            shim::CALLER_THREAD if shim::shim_closing() != 0 => {
-                errors::STOPPED.raise(c"the interpreter is exiting: no task runs any more");
-                Wake::Raised
-            }
             shim::CALLER_THREAD => {
-                let woke = if is_main_thread() {
+                let woke = if is_main_thread() && shim::shim_closing() != 0 {
+                    wait_at_the_end(signal, deadline)
+                } else if is_main_thread() {
                     wait_on_main(signal, deadline)
                 } else {
                     decode(detached(|| abi::gmp_wg_wait(signal, deadline)))
@@ -289,6 +290,21 @@ pub unsafe fn sleep(ns: i64) -> Wake {
                 Wake::Raised
             }
         }
+    }
+}
+
+/// No task runs any more, but other threads do: they are daemons, which wait on as long as there is an interpreter. Only
+/// the main thread must come to its end.
+unsafe fn wait_at_the_end(signal: *mut abi::WaitGroup, deadline: i64) -> Wake {
+    // SAFETY: as `wait`.
+    unsafe {
+        let end = abi::gmp_after_ns(GRACE_NS).min(deadline);
+        let woke = wait_on_main(signal, end);
+        if woke == Wake::TimedOut && end != deadline {
+            errors::STOPPED.raise(c"the interpreter is exiting: no task runs any more");
+            return Wake::Raised;
+        }
+        woke
     }
 }
 

@@ -46,6 +46,7 @@ from ._gmp import (
     yield_,
 )
 from ._locks import Barrier, Condition, Event, Mutex, Once, RLock, RWLock, Semaphore, WaitGroup
+from ._select import Selected, recv, select, send
 from ._stats import Stats, stats
 
 # Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
@@ -65,6 +66,7 @@ __all__ = [
     "RLock",
     "RWLock",
     "Semaphore",
+    "Selected",
     "Stats",
     "Stopped",
     "Task",
@@ -83,7 +85,10 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
+    "recv",
     "run",
+    "select",
+    "send",
     "servers",
     "sleep",
     "stats",

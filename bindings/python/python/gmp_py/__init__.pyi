@@ -17,6 +17,10 @@ from ._locks import RLock as RLock
 from ._locks import RWLock as RWLock
 from ._locks import Semaphore as Semaphore
 from ._locks import WaitGroup as WaitGroup
+from ._select import Selected as Selected
+from ._select import recv as recv
+from ._select import select as select
+from ._select import send as send
 
 __all__ = [
     "Barrier",
@@ -32,6 +36,7 @@ __all__ = [
     "RLock",
     "RWLock",
     "Semaphore",
+    "Selected",
     "Stats",
     "Stopped",
     "Task",
@@ -50,7 +55,10 @@ __all__ = [
     "monkey",
     "net",
     "num_tasks",
+    "recv",
     "run",
+    "select",
+    "send",
     "servers",
     "sleep",
     "stats",

@@ -41,7 +41,7 @@ def patch() -> None:
     for name in ("allocate_lock", "allocate", "LockType", "lock"):
         replace(_thread, name, Mutex)
     replace(_thread, "RLock", RLock)
-    replace(threading, "_CRLock", RLock)
+    replace(threading, "_CRLock", _rlock)
     replace(threading, "_DummyThread", DummyThread)
     replace(threading, "enumerate", _all_threads(threading.enumerate))
     replace(threading, "active_count", _count)
@@ -49,6 +49,11 @@ def patch() -> None:
     threading.Thread.join = _joining(threading.Thread.join)  # type: ignore[method-assign]
     threading.Thread._delete = _ending(threading.Thread._delete)  # type: ignore[attr-defined]
     _existing.renew_locks({_OwnLock: Mutex, _OwnRLock: RLock})
+
+
+def _rlock(*_: Any, **__: Any) -> Any:
+    """Up to 3.14 the interpreter's own takes arguments and forgets them."""
+    return RLock()
 
 
 class _Presence(threading.local):

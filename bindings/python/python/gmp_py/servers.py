@@ -38,6 +38,7 @@ class TaskMixIn(socketserver.BaseServer):
     whose socket was replaced (by one that ``ssl`` wrapped) accepts is of that kind, and parks only when patched.
 
     Attributes:
+        request_queue_size: How many connections may wait to be accepted.
         block_on_close: Whether ``server_close`` waits for the tasks under way. A connection that a client holds open
             keeps its task: servers of HTTP/1.1 may prefer False, as ``http.server.ThreadingHTTPServer`` does.
 
@@ -116,7 +117,12 @@ class TaskMixIn(socketserver.BaseServer):
         return under_way
 
     def process_request_task(self, request: Any, client_address: Any) -> None:
-        """What the task of a request does: as ``ThreadingMixIn.process_request_thread``."""
+        """What the task of a request does: as ``ThreadingMixIn.process_request_thread``.
+
+        Args:
+            request: The connection, or what came in a datagram.
+            client_address: Where it came from.
+        """
         try:
             self.finish_request(request, client_address)
         except Exception:
