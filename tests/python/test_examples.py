@@ -1,6 +1,5 @@
-"""The examples in Python: each ends by itself, says that what it found is right, and passes mypy --strict."""
+"""The examples in Python: each ends by itself, says that what it found is right."""
 
-import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -45,16 +44,3 @@ def test_c_tasks_and_python_tasks_agree():
 
 def test_the_wsgi_server_serves_its_own_application():
     assert "GET /sleep 200" in run("wsgi.py")
-
-
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_types_are_strict(name, tmp_path):
-    text = (EXAMPLES / name).read_text()
-    if "import requests" in text:
-        pytest.importorskip("requests", reason="missing: requests")
-        if importlib.util.find_spec("requests-stubs") is None:
-            pytest.skip("missing: types-requests")
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), name]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
