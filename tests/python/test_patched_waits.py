@@ -111,6 +111,8 @@ def test_tasks_wait_for_children_without_threads_of_their_own(procs):
         assert threads() < 30, threads()
         error = raised(in_task, lambda: children[0].wait(timeout=0.05))
         assert isinstance(error, subprocess.TimeoutExpired) and error.timeout == 0.05 and error.cmd == ["cat"]
+        for timeout in (0, -1, -1e-9):
+            assert isinstance(raised(in_task, children[0].wait, timeout), subprocess.TimeoutExpired)
         for child in children:
             child.stdin.close()
         assert [task.join(HANG) for task in tasks] == [0] * 40

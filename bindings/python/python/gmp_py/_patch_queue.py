@@ -8,7 +8,7 @@ from collections import deque
 from types import GenericAlias
 from typing import Any
 
-from threading import Semaphore
+from ._locks import Semaphore
 from ._patching import is_first, replace
 
 # What the interpreter's own refuses.

@@ -48,13 +48,15 @@ def _has_ended(pid: int, timeout: float | None) -> bool | None:
 def _wait(self: Any, timeout: float | None) -> int:
     if self.returncode is not None or not _gmp._in_task():
         return _own_wait(self, timeout)
-    code: int | None = self.poll()
-    if code is not None:
-        return code
-    ended = _has_ended(self.pid, timeout)
+    try:
+        if _own_waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return _own_wait(self, timeout)
+    except ChildProcessError:  # someone else has taken its status
+        return _own_wait(self, timeout)
+    ended = _has_ended(self.pid, None if timeout is None else max(0.0, timeout))
     if ended is False:
         raise subprocess.TimeoutExpired(self.args, timeout)  # type: ignore[arg-type]
-    # None: someone else has taken its status, or there are no descriptors left.
+    # None: there are no descriptors left.
     return _own_wait(self, timeout if ended is None else None)
 
 

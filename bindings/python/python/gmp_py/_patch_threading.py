@@ -40,20 +40,28 @@ def patch() -> None:
         replace(module, "get_ident", get_ident)
     for name in ("allocate_lock", "allocate", "LockType", "lock"):
         replace(_thread, name, Mutex)
-    replace(_thread, "RLock", RLock)
-    replace(threading, "_CRLock", _rlock)
+    replace(_thread, "RLock", _RLock)
+    replace(threading, "_CRLock", _RLock)
     replace(threading, "_DummyThread", DummyThread)
     replace(threading, "enumerate", _all_threads(threading.enumerate))
     replace(threading, "active_count", _count)
     replace(signal, "pthread_kill", _pthread_kill)
     threading.Thread.join = _joining(threading.Thread.join)  # type: ignore[method-assign]
     threading.Thread._delete = _ending(threading.Thread._delete)  # type: ignore[attr-defined]
-    _existing.renew_locks({_OwnLock: Mutex, _OwnRLock: RLock})
+    _existing.renew_locks({_OwnLock: Mutex, _OwnRLock: _RLock})
 
 
-def _rlock(*_: Any, **__: Any) -> Any:
-    """Up to 3.14 the interpreter's own takes arguments and forgets them."""
-    return RLock()
+class _RLock(RLock):
+    """The interpreter's own takes arguments and forgets them, up to 3.14; what derives from it relies on that."""
+
+    __slots__ = ()
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+_RLock.__name__ = _RLock.__qualname__ = "RLock"
+_RLock.__module__ = "_thread"
 
 
 class _Presence(threading.local):
