@@ -15,9 +15,15 @@ fn main() {
     let include = dir_from_env("GMPRT_INCLUDE_DIR", &here.join("../../include"));
 
     let mut shim = cc::Build::new();
-    for file in
-        ["shim/chain.c", "shim/class.c", "shim/exit.c", "shim/gilwait.c", "shim/moving.c", "shim/table.c"]
-    {
+    for file in [
+        "shim/chain.c",
+        "shim/class.c",
+        "shim/exit.c",
+        "shim/gilwait.c",
+        "shim/moving.c",
+        "shim/table.c",
+        "shim/thread.c",
+    ] {
         shim.file(file);
         println!("cargo:rerun-if-changed={file}");
     }
@@ -26,7 +32,12 @@ fn main() {
     println!("cargo:rerun-if-changed=include/gmp_py.h");
     println!("cargo:rerun-if-changed={}", include.join("gmprt.h").display());
     // -fexceptions: the guard of shim/gil.h stops a forced unwinding.
-    shim.include("shim").include("include").include(&include).include(python_include()).flag("-fexceptions").warnings(true);
+    shim.include("shim")
+        .include("include")
+        .include(&include)
+        .include(python_include())
+        .flag("-fexceptions")
+        .warnings(true);
     shim.compile("gmp_py_shim");
 
     // By path, so that GNU MP's libgmp.so can never be picked up; what is recorded is the SONAME, libgmprt.so.0.
@@ -40,7 +51,9 @@ fn main() {
 /// Its tasks need another design there, which is not built.
 fn refuse_free_threaded() {
     if pyo3_build_config::get().is_free_threaded() {
-        eprintln!("gmp_py does not support free-threaded builds of CPython: build it with an interpreter that has the GIL");
+        eprintln!(
+            "gmp_py does not support free-threaded builds of CPython: build it with an interpreter that has the GIL"
+        );
         std::process::exit(1);
     }
 }

@@ -10,13 +10,16 @@
 use crate::native::{Function, Native};
 use crate::task::{self, Task};
 use crate::wait::{self, Waiter, Wake};
-use crate::{abi, args, docs, errors, exit, shim, target, task_type};
+use crate::{abi, args, docs, errors, exit, shield, shim, target, task_type};
 use pyo3::ffi;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 type Object = *mut ffi::PyObject;
+
+/// How long main may clean up when it was interrupted.
+const CLEAN_UP_NS: i64 = 250_000_000;
 
 static RUN_IN_PROGRESS: AtomicBool = AtomicBool::new(false);
 
@@ -59,6 +62,17 @@ unsafe fn new_task(values: *const Object, count: ffi::Py_ssize_t) -> *mut Task {
 
 unsafe extern "C" fn go(_: Object, values: *const Object, count: ffi::Py_ssize_t, keywords: Object) -> Object {
     // SAFETY: the interpreter's fastcall protocol.
+    unsafe { start(values, count, keywords, ptr::null_mut()) }
+}
+
+/// `go` for a Group: the first argument is called with the task's error.
+unsafe extern "C" fn go_child(_: Object, values: *const Object, count: ffi::Py_ssize_t, keywords: Object) -> Object {
+    // SAFETY: the interpreter's fastcall protocol; the package passes a first argument.
+    unsafe { start(values.add(1), count - 1, keywords, *values) }
+}
+
+unsafe fn start(values: *const Object, count: ffi::Py_ssize_t, keywords: Object, on_error: Object) -> Object {
+    // SAFETY: a fastcall's values; `on_error` is NULL or borrowed from one of them.
     unsafe {
         let mut options = [ptr::null_mut(); 3];
         let names = [c"name", c"stack_size", c"context"];
@@ -77,6 +91,9 @@ unsafe extern "C" fn go(_: Object, values: *const Object, count: ffi::Py_ssize_t
         }
         let Some(stack_size) = stack_bytes(stack_size) else { return ptr::null_mut() };
         let task = new_task(values, count);
+        if !task.is_null() && !on_error.is_null() {
+            (*task).on_error = ffi::Py_NewRef(on_error);
+        }
         if !task.is_null() && !task::spawn(task, name, context, stack_size) {
             ffi::Py_DECREF(task as Object);
             return ptr::null_mut();
@@ -125,11 +142,30 @@ unsafe extern "C" fn run(_: Object, values: *mut Object, count: ffi::Py_ssize_t)
             RUN_IN_PROGRESS.store(true, Ordering::Relaxed);
             if task_type::wait_done(task, abi::FOREVER) {
                 result = task::outcome(task);
+            } else {
+                cancel_main(task);
             }
             RUN_IN_PROGRESS.store(false, Ordering::Relaxed);
         }
         ffi::Py_DECREF(task as Object);
         result
+    }
+}
+
+/// A signal's handler has raised: main is cancelled and may clean up, for a bounded time, before the exception that is
+/// set comes out of `run`. Another one meanwhile comes out at once, in its place.
+unsafe fn cancel_main(task: *mut Task) {
+    // SAFETY: the GIL is held and an exception is set; it is owned between the two calls.
+    unsafe {
+        let error = errors::take();
+        task::cancel(task);
+        if task_type::wait_done(task, abi::gmp_after_ns(CLEAN_UP_NS)) {
+            ffi::PyErr_SetObject(ffi::Py_TYPE(error) as Object, error);
+        } else if ffi::PyErr_ExceptionMatches(ffi::PyExc_TimeoutError) != 0 {
+            ffi::PyErr_Clear();
+            ffi::PyErr_SetObject(ffi::Py_TYPE(error) as Object, error);
+        }
+        ffi::Py_DECREF(error);
     }
 }
 
@@ -144,16 +180,20 @@ unsafe fn give_way(call: unsafe fn()) -> Object {
                 return ptr::null_mut();
             }
             (*target).yielding = true;
-            call();
+        }
+        match shim::shim_caller() {
+            shim::CALLER_TASK => call(),
+            shim::CALLER_THREAD => wait::detached(|| call()),
+            _ => {
+                wait::may_enter();
+                return ptr::null_mut();
+            }
+        }
+        if !target.is_null() {
             (*target).yielding = false;
             if target::take(target) {
                 return ptr::null_mut();
             }
-        } else if shim::shim_caller() == shim::CALLER_THREAD {
-            wait::detached(|| call());
-        } else {
-            wait::may_enter();
-            return ptr::null_mut();
         }
     }
     none()
@@ -184,13 +224,13 @@ unsafe extern "C" fn checkpoint(_: Object, _: Object) -> Object {
 /// # Safety
 /// A METH_O method.
 pub unsafe extern "C" fn sleep(_: Object, seconds: Object) -> Object {
-    // SAFETY: the GIL is held. In a task the wait has a waiter that only exit signals.
+    // SAFETY: the GIL is held. Where it can be interrupted the wait has a waiter, which nothing else signals.
     unsafe {
         let Some(ns) = args::nanoseconds(seconds) else { return ptr::null_mut() };
         if ns == 0 {
             return give_way(yield_now);
         }
-        let woke = if shim::shim_current().is_null() {
+        let woke = if target::current().is_null() {
             wait::sleep(ns)
         } else {
             let mut waiter = Waiter::new();
@@ -332,6 +372,8 @@ pub fn methods() -> &'static mut [ffi::PyMethodDef] {
         method(docs::GO_NATIVE, F { PyCFunctionFastWithKeywords: go_native }, FAST_KEYWORDS),
         method(docs::MAX_PROCS, F { PyCFunctionFastWithKeywords: max_procs }, FAST_KEYWORDS),
         method(docs::NUM_TASKS, F { PyCFunction: num_tasks }, ffi::METH_NOARGS),
+        method(docs::GO_CHILD, F { PyCFunctionFastWithKeywords: go_child }, FAST_KEYWORDS),
+        method(docs::MASKED, F { PyCFunctionFast: shield::masked }, FAST),
         method(docs::AT_EXIT, F { PyCFunction: exit::at_exit }, ffi::METH_NOARGS),
     ]))
 }

@@ -209,6 +209,14 @@ Example:
 ",
 );
 
+pub const GO_CHILD: Entry = (
+    c"_go_child",
+    c"_go_child(on_error, fn, /, *args, name=None, stack_size=None, context=None)\n--\n\nAs go; on_error gets the error.",
+);
+
+pub const MASKED: Entry =
+    (c"_masked", c"_masked(fn, /, *args)\n--\n\nCalls fn(*args); only its waits may be interrupted meanwhile.");
+
 pub const AT_EXIT: Entry = (c"_at_exit", c"_at_exit()\n--\n\nEnds the tasks when the interpreter exits.");
 
 pub const LOOK: Entry = (c"_look", c"_look()\n--\n\nGives the runtime's dump and the frames of every Python task.");

@@ -7,7 +7,7 @@
 //!
 //! Called by: the interpreter's atexit, the C library's fork, and the entry of a task that was forked.
 
-use crate::{abi, calls, errors, live, owner, shim, target, wait};
+use crate::{abi, calls, clock, errors, live, owner, shim, target, wait};
 use pyo3::ffi;
 use std::ffi::{c_int, CStr};
 use std::ptr;
@@ -65,6 +65,7 @@ pub unsafe extern "C" fn after_fork() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
     live::forget_all();
     calls::forget_run();
+    clock::after_fork();
     // SAFETY: the child has one thread, this one, which is its main thread from now on.
     unsafe {
         shim::shim_after_fork();

@@ -29,32 +29,40 @@ const SLICE_NS: i64 = 50_000_000;
 /// # Safety
 /// The GIL is held; `call` touches no Python object.
 pub unsafe fn wait(fd: c_int, events: c_int, deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
-    // SAFETY: the GIL is held; a task's own object lives while it runs.
+    // SAFETY: the GIL is held; a target lives while its owner is here.
     unsafe {
         let target = target::current();
-        if target.is_null() {
-            return from_thread(deadline, call);
-        }
         loop {
-            if target::take(target) {
-                return None;
+            if !target.is_null() {
+                if target::take(target) {
+                    return None;
+                }
+                (*target).fd_plus_one = fd.saturating_add(1);
+                (*target).fd_events = events;
             }
-            (*target).fd_plus_one = fd.saturating_add(1);
-            (*target).fd_events = events;
-            let got = call(deadline);
-            (*target).fd_plus_one = 0;
-            if (*target).fd_cut {
-                (*target).fd_cut = false;
-                abi::gmp_fd_set_deadline(fd, events, abi::FOREVER);
+            let got = attempt(deadline, &mut call);
+            if !target.is_null() {
+                (*target).fd_plus_one = 0;
+                if (*target).fd_cut {
+                    (*target).fd_cut = false;
+                    abi::gmp_fd_set_deadline(fd, events, abi::FOREVER);
+                }
             }
+            let got = got?;
             if !is_early(got, deadline) {
+                if !target.is_null() && target::has_pending(target) {
+                    target::seek(target); // what came too late for this wait
+                }
                 return Some(got);
             }
-            if target::take(target) {
+            if !target.is_null() && target::take(target) {
                 return None;
             }
-            // Another task's wait on this descriptor was ended: it clears the deadline when it comes to it.
-            abi::gmp_yield();
+            // Another's wait on this descriptor was ended: it clears the deadline when it comes to it.
+            match shim::shim_caller() {
+                shim::CALLER_TASK => abi::gmp_yield(),
+                _ => wait::detached(|| abi::gmp_yield()),
+            }
         }
     }
 }
@@ -74,23 +82,23 @@ pub unsafe fn wait_once(call: impl FnOnce() -> isize) -> Option<isize> {
     // SAFETY: as `wait`.
     unsafe {
         let target = target::current();
-        if !target.is_null() {
-            if target::take(target) {
-                return None;
-            }
-            return Some(call());
-        }
-        if !wait::may_enter() {
+        if !target.is_null() && target::take(target) || !wait::may_enter() {
             return None;
         }
-        Some(wait::detached(call))
+        if shim::shim_current().is_null() {
+            Some(wait::detached(call))
+        } else {
+            Some(call())
+        }
     }
 }
 
-unsafe fn from_thread(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Option<isize> {
+/// One call, by whoever it is; None with an exception set.
+unsafe fn attempt(deadline: i64, call: &mut impl FnMut(i64) -> isize) -> Option<isize> {
     // SAFETY: as `wait`.
     unsafe {
         match shim::shim_caller() {
+            shim::CALLER_TASK => Some(call(deadline)),
             shim::CALLER_THREAD if shim::shim_closing() != 0 => {
                 errors::STOPPED.raise(c"the interpreter is exiting");
                 None
@@ -104,17 +112,11 @@ unsafe fn from_thread(deadline: i64, mut call: impl FnMut(i64) -> isize) -> Opti
                 if ffi::PyErr_CheckSignals() != 0 {
                     return None;
                 }
-                if slice == deadline {
+                if slice == deadline || abi::gmp_now() < slice {
                     return Some(got);
                 }
             },
-            shim::CALLER_THREAD => loop {
-                let got = wait::detached(|| call(deadline));
-                if !is_early(got, deadline) {
-                    return Some(got);
-                }
-                wait::detached(|| abi::gmp_yield());
-            },
+            shim::CALLER_THREAD => Some(wait::detached(|| call(deadline))),
             _ => {
                 wait::may_enter();
                 None

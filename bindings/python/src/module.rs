@@ -4,8 +4,8 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, chan_type, errors, exit, identity, inspect, lock_types, net, select, shim, stream_type, target,
-    task_type, wait, wish,
+    abi, calls, chan_type, errors, exit, identity, inspect, later, lock_types, net, scope_type, select, shield, shim,
+    stream_type, target, task_type, wait, wish,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -127,8 +127,17 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let task = unsafe { task_type::make() } as *mut ffi::PyObject;
     // SAFETY: as above.
     let stream = unsafe { stream_type::make() } as *mut ffi::PyObject;
+    // SAFETY: as above.
+    let scope = unsafe { scope_type::make() } as *mut ffi::PyObject;
+    // SAFETY: as above.
+    let shield = unsafe { shield::make() } as *mut ffi::PyObject;
+    // SAFETY: as above.
+    let later = unsafe { later::make() } as *mut ffi::PyObject;
     let types = [
         ("Task", task),
+        ("cancel_scope", scope),
+        ("_Shield", shield),
+        ("_Later", later),
         ("Stream", stream),
         ("GmpError", errors::GMP_ERROR.get()),
         ("Stopped", errors::STOPPED.get()),

@@ -1,7 +1,7 @@
 //! The C shim as Rust sees it: the mirror of shim/shim.h.
 //!
-//! Owns: nothing. All functions need the GIL except `shim_attach` (takes it), `shim_drain`, `shim_caller`,
-//! `shim_current` and the exit flags.
+//! Owns: nothing. All functions need the GIL except `shim_attach`, `shim_thread_enter` and `shim_thread_attach` (take
+//! it), `shim_drain`, `shim_caller`, `shim_current` and the exit flags.
 
 use pyo3::ffi;
 use std::ffi::{c_char, c_int, c_void};
@@ -26,6 +26,7 @@ pub struct PyTask {
 const _: () = assert!(std::mem::size_of::<PyTask>() == 72);
 
 pub const CALLER_THREAD: c_int = 0;
+pub const CALLER_TASK: c_int = 1;
 pub const CALLER_NATIVE_TASK: c_int = 2;
 pub const CALLER_HOOK: c_int = 3;
 
@@ -44,6 +45,9 @@ extern "C" {
     pub fn shim_caller() -> c_int;
     pub fn shim_detach() -> *mut ffi::PyThreadState;
     pub fn shim_attach(state: *mut ffi::PyThreadState);
+    pub fn shim_thread_enter();
+    pub fn shim_thread_attach(state: *mut ffi::PyThreadState);
+    pub fn shim_at_jump(state: *mut ffi::PyThreadState, ident: u64) -> c_int;
     pub fn shim_live(delta: i64);
     pub fn shim_stop();
     pub fn shim_stopping() -> c_int;

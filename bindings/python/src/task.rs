@@ -31,6 +31,10 @@ pub struct Task {
     /// The error's traceback as the task left it: every join raises from there, not from the last join.
     traceback: *mut ffi::PyObject,
     pub weakrefs: *mut ffi::PyObject,
+    /// Is called with the error, on the task's own stack, before anyone else can have it; or NULL.
+    pub on_error: *mut ffi::PyObject,
+    /// The task that this one waits for without an end, or null.
+    pub joins: *mut Task,
     pub joiners: Waiters,
     pub target: Target,
     pub prev: *mut Task,
@@ -123,6 +127,7 @@ unsafe extern "C" fn gmp_py_begin(head: *mut PyTask) -> c_int {
         if !ready {
             target::close(&raw mut (*task).target);
             set_error(task, errors::take());
+            tell_error(task);
             clear_call(task);
         }
         c_int::from(ready)
@@ -150,6 +155,7 @@ unsafe extern "C" fn gmp_py_end(head: *mut PyTask, result: *mut ffi::PyObject) {
         if (*task).entered && ffi::PyContext_Exit((*task).context) != 0 {
             ffi::PyErr_WriteUnraisable(task as *mut ffi::PyObject);
         }
+        tell_error(task);
         clear_call(task);
         if ffi::Py_REFCNT(task as *mut ffi::PyObject) == 1 {
             // Nobody can ask for the outcome any more: report and drop it here, where finalizers may wait (T4).
@@ -198,6 +204,7 @@ unsafe extern "C" fn gmp_py_abandoned(head: *mut PyTask) {
         }
         target::close(&raw mut (*task).target);
         set_error(task, errors::take());
+        tell_error(task);
         clear_call(task);
         gmp_py_done(head);
     }
@@ -215,6 +222,23 @@ unsafe fn set_error(task: *mut Task, error: *mut ffi::PyObject) {
             (*task).observed = true; // the interpreter's exit, or what somebody asked for: no error of the program
         }
         ffi::Py_XDECREF(old);
+    }
+}
+
+/// Hands the error, if there is one, to who wants to know of it first.
+unsafe fn tell_error(task: *mut Task) {
+    // SAFETY: the GIL is held; no exception is set; the task is the caller's.
+    unsafe {
+        let hook = std::mem::replace(&mut (*task).on_error, ptr::null_mut());
+        if !hook.is_null() && !(*task).error.is_null() {
+            (*task).observed = true;
+            let told = ffi::PyObject_CallOneArg(hook, (*task).error);
+            if told.is_null() {
+                ffi::PyErr_WriteUnraisable(hook);
+            }
+            ffi::Py_XDECREF(told);
+        }
+        ffi::Py_XDECREF(hook);
     }
 }
 
@@ -248,11 +272,11 @@ pub unsafe fn clear(task: *mut Task) {
 ///
 /// # Safety
 /// The GIL is held.
-pub unsafe fn held_objects(task: *mut Task) -> [*mut ffi::PyObject; 6] {
+pub unsafe fn held_objects(task: *mut Task) -> [*mut ffi::PyObject; 7] {
     // SAFETY: plain reads of a live Task.
     unsafe {
         let head = &(*task).head;
-        [head.func, head.args, (*task).context, (*task).result, (*task).error, (*task).traceback]
+        [head.func, head.args, (*task).context, (*task).result, (*task).error, (*task).traceback, (*task).on_error]
     }
 }
 
@@ -264,9 +288,11 @@ unsafe fn clear_call(task: *mut Task) {
         let func = std::mem::replace(&mut (*task).head.func, ptr::null_mut());
         let args = std::mem::replace(&mut (*task).head.args, ptr::null_mut());
         let context = std::mem::replace(&mut (*task).context, ptr::null_mut());
+        let hook = std::mem::replace(&mut (*task).on_error, ptr::null_mut());
         ffi::Py_XDECREF(func);
         ffi::Py_XDECREF(args);
         ffi::Py_XDECREF(context);
+        ffi::Py_XDECREF(hook);
     }
 }
 

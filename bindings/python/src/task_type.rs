@@ -161,6 +161,10 @@ pub unsafe fn wait_done(task: *mut Task, deadline: i64) -> bool {
         if deadline == abi::NOWAIT {
             return timed_out();
         }
+        if deadline == abi::FOREVER && closes_circle(task) {
+            errors::MISUSE.raise(c"tasks that join each other in a circle never end");
+            return false;
+        }
         let mut waiter = Waiter::guarded_by((*task).native);
         waiter.arm();
         // Arming entered the runtime, where others may have had their turn: the task may be done by now. From here to
@@ -170,7 +174,14 @@ pub unsafe fn wait_done(task: *mut Task, deadline: i64) -> bool {
         }
         let woke = if (*task).native.is_null() {
             (*task).joiners.push(&mut waiter);
+            let caller = shim::shim_current() as *mut Task;
+            if !caller.is_null() && deadline == abi::FOREVER {
+                (*caller).joins = task;
+            }
             let woke = wait::wait(&mut waiter, deadline);
+            if !caller.is_null() {
+                (*caller).joins = ptr::null_mut();
+            }
             waiter.unlink();
             woke
         } else {
@@ -184,6 +195,30 @@ pub unsafe fn wait_done(task: *mut Task, deadline: i64) -> bool {
             _ if task::is_done(task) => true,
             _ => timed_out(),
         }
+    }
+}
+
+/// Whether a wait of the caller for `task` would be for itself, by way of others. Only waits that nothing but an end or a
+/// cancellation ends are links; a chain of more than `LINKS` is not followed to its end.
+unsafe fn closes_circle(task: *mut Task) -> bool {
+    const LINKS: u32 = 1000;
+    // SAFETY: a task that waits holds a reference to the one it waits for.
+    unsafe {
+        let caller = shim::shim_current() as *mut Task;
+        if caller.is_null() || !(*caller).target.scopes.is_null() {
+            return false;
+        }
+        let mut at = task;
+        for _ in 0..LINKS {
+            at = (*at).joins;
+            if at.is_null() || !(*at).target.scopes.is_null() {
+                return false;
+            }
+            if at == caller {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -284,7 +319,7 @@ Returns:
 
 Raises:
     TimeoutError: The task has not ended in time. It goes on.
-    Misuse: A task joins itself.
+    Misuse: A task joins itself, or tasks join each other in a circle.
     GmpError: The task belongs to the parent of a fork.
     BaseException: Whatever the task's function raised, with its traceback.
 

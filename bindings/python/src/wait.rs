@@ -216,26 +216,24 @@ pub unsafe fn wait(waiter: *mut Waiter, deadline: i64) -> Wake {
                 return Wake::Raised;
             }
             (*target).parked = waiter;
-            let code = abi::gmp_wg_wait(signal, deadline);
-            (*target).parked = ptr::null_mut();
-            return settle(waiter, target, decode(code));
         }
-        match shim::shim_caller() {
-            shim::CALLER_THREAD => {
-                let woke = if is_main_thread() && shim::shim_closing() != 0 {
-                    wait_at_the_end(signal, deadline)
-                } else if is_main_thread() {
-                    wait_on_main(signal, deadline)
-                } else {
-                    decode(detached(|| abi::gmp_wg_wait(signal, deadline)))
-                };
-                settle(waiter, ptr::null_mut(), woke)
-            }
+        let woke = match shim::shim_caller() {
+            shim::CALLER_TASK => decode(abi::gmp_wg_wait(signal, deadline)),
+            shim::CALLER_THREAD if is_main_thread() && shim::shim_closing() != 0 => wait_at_the_end(signal, deadline),
+            shim::CALLER_THREAD if is_main_thread() => wait_on_main(signal, deadline),
+            shim::CALLER_THREAD => decode(detached(|| abi::gmp_wg_wait(signal, deadline))),
             _ => {
                 may_enter();
                 Wake::Raised
             }
+        };
+        if !target.is_null() {
+            (*target).parked = ptr::null_mut();
+            if target::has_pending(target) && !(*waiter).interrupted {
+                target::seek(target); // what came too late for this wait
+            }
         }
+        settle(waiter, target, woke)
     }
 }
 
@@ -260,7 +258,7 @@ unsafe fn settle(waiter: *mut Waiter, target: *mut Target, woke: Wake) -> Wake {
     }
 }
 
-/// Sleeps without a waiter: threads only.
+/// Sleeps without a waiter: threads outside of scopes only.
 ///
 /// # Safety
 /// The GIL is held and the caller is no Python task.

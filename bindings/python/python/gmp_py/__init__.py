@@ -23,6 +23,7 @@ if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("gmp_py does not support free-threaded builds of CPython: use a build with the GIL")
 
 from . import monkey, net
+from ._context import Context
 from ._dump import dump
 from ._gmp import (
     _C_API,
@@ -35,6 +36,7 @@ from ._gmp import (
     Task,
     TaskExit,
     __version__,
+    cancel_scope,
     checkpoint,
     current,
     go,
@@ -45,6 +47,7 @@ from ._gmp import (
     sleep,
     yield_,
 )
+from ._group import Group
 from ._locks import Barrier, Condition, Event, Mutex, Once, RLock, RWLock, Semaphore, WaitGroup
 from ._select import Selected, recv, select, send
 from ._stats import Stats, stats
@@ -58,8 +61,10 @@ __all__ = [
     "Chan",
     "ChannelClosed",
     "Condition",
+    "Context",
     "Event",
     "GmpError",
+    "Group",
     "Misuse",
     "Mutex",
     "Once",
@@ -74,6 +79,7 @@ __all__ = [
     "WaitGroup",
     "__version__",
     "aio",
+    "cancel_scope",
     "checkpoint",
     "current",
     "dump",

@@ -1,5 +1,5 @@
+import contextvars
 from collections.abc import AsyncIterator, Callable
-from contextvars import Context
 from types import GenericAlias
 from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeVar, TypeVarTuple, final
 
@@ -7,7 +7,9 @@ from . import aio as aio
 from . import monkey as monkey
 from . import net as net
 from . import servers as servers
+from ._context import Context as Context
 from ._dump import dump as dump
+from ._group import Group as Group
 from ._locks import Barrier as Barrier
 from ._locks import Condition as Condition
 from ._locks import Event as Event
@@ -28,8 +30,10 @@ __all__ = [
     "Chan",
     "ChannelClosed",
     "Condition",
+    "Context",
     "Event",
     "GmpError",
+    "Group",
     "Misuse",
     "Mutex",
     "Once",
@@ -44,6 +48,7 @@ __all__ = [
     "WaitGroup",
     "__version__",
     "aio",
+    "cancel_scope",
     "checkpoint",
     "current",
     "dump",
@@ -111,6 +116,14 @@ class Chan(Generic[_T]):
     def _give_back(self, value: _T, /) -> None: ...
     @classmethod
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+@final
+class cancel_scope:
+    def __new__(cls, timeout: float | None = None) -> Self: ...
+    @property
+    def cancelled(self) -> bool: ...
+    def cancel(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, /, *args: object) -> bool: ...
 
 class Stats(NamedTuple):
     tasks_created: int
@@ -147,7 +160,7 @@ def go(
     *args: *_Args,
     name: str | None = None,
     stack_size: int | None = None,
-    context: Context | None = None,
+    context: contextvars.Context | None = None,
 ) -> Task[_T]: ...
 def run(main: Callable[[*_Args], _T], /, *args: *_Args) -> _T: ...
 def current() -> Task[Any] | None: ...

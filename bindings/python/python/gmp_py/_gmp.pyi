@@ -1,6 +1,7 @@
 from collections.abc import Callable
+from contextvars import Context
 from types import MethodDescriptorType, ModuleType
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeVar, TypeVarTuple, final
 
 from typing_extensions import Buffer
 
@@ -12,6 +13,7 @@ from . import Misuse as Misuse
 from . import Stopped as Stopped
 from . import Task as Task
 from . import TaskExit as TaskExit
+from . import cancel_scope as cancel_scope
 from . import checkpoint as checkpoint
 from . import current as current
 from . import go as go
@@ -37,6 +39,18 @@ from ._locks import Side as _Side
 __version__: Final[str]
 runtime_version: Final[str]
 
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+class _Shield:
+    def __enter__(self) -> Self: ...
+    def __exit__(self, /, *args: object) -> bool | None: ...
+
+@final
+class _Later:
+    def __new__(cls, seconds: float, fn: Callable[[], object], /) -> Self: ...
+    def stop(self) -> bool: ...
+
 @final
 class Stream:
     @property
@@ -59,7 +73,17 @@ class Stream:
 
 def _stats() -> dict[str, int]: ...
 def _look() -> tuple[bytes, dict[int, list[tuple[str, int, str]]]]: ...
+def _masked(fn: Callable[[*_Args], _T], /, *args: *_Args) -> _T: ...
 def _at_exit() -> None: ...
+def _go_child(
+    on_error: Callable[[BaseException], object],
+    fn: Callable[[*_Args], _T],
+    /,
+    *args: *_Args,
+    name: str | None = None,
+    stack_size: int | None = None,
+    context: Context | None = None,
+) -> Task[_T]: ...
 def _dial(network: str, address: str, timeout: float | None = None) -> Stream: ...
 def _listen(network: str, address: str) -> int: ...
 def _accept(fd: int, timeout: float | None = None) -> Stream: ...
