@@ -45,8 +45,6 @@ mod rw_lock;
 mod scope;
 mod scope_type;
 mod select;
-mod select;
-mod select_docs;
 mod select_docs;
 mod semaphore;
 mod shield;
