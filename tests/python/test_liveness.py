@@ -254,3 +254,29 @@ def main():
 assert gmp_py.run(main)
 """
     )
+
+
+@pytest.mark.parametrize("procs", [1, 2])
+def test_declared_blocking_calls(procs):
+    ok(
+        HEAD.format(procs=procs)
+        + """
+import pytest
+def nested():
+    return gmp_py.blocking(gmp_py.blocking, os.read, ours, 1)
+def waits_inside(n, *, more):
+    gmp_py.sleep(0.001)
+    return os.read(ours, n) + more
+ours, theirs = os.pipe()
+for stuck in (nested, lambda: gmp_py.blocking(os.read, ours, 1), lambda: gmp_py.blocking(waits_inside, 1, more=b'')):
+    assert both(stuck, lambda: os.write(theirs, b'x')) == b'x'
+os.write(theirs, b'y')
+assert gmp_py.blocking(os.read, ours, 1) == b'y'
+def fails():
+    raise KeyError(1)
+for wrong, error in (((), TypeError), ((1,), TypeError), ((fails,), KeyError), ((os.read, 'no'), TypeError)):
+    for call in (gmp_py.blocking, lambda *args: gmp_py.go(gmp_py.blocking, *args).join()):
+        with pytest.raises(error):
+            call(*wrong)
+"""
+    )

@@ -171,7 +171,7 @@ def test_a_free_threaded_interpreter_is_refused():
 
 @pytest.mark.skipif(not SOURCE.is_dir(), reason="the sources are not here")
 def test_no_frame_of_pyo3_lies_under_a_wait():
-    waiting = ["calls", "task_type", "task", "wait", "exit", "native", "args", "errors", "io", "net", "stream", "patched"]
+    waiting = ["blocking", "calls", "task_type", "task", "wait", "exit", "native", "args", "errors", "io", "net", "stream", "patched"]
     for name in waiting:
         text = (SOURCE / f"{name}.rs").read_text()
         used = set(re.findall(r"pyo3::\w+", text))

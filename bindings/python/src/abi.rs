@@ -86,6 +86,8 @@ extern "C" {
     pub fn gmp_stats(stats: *mut Stats, struct_size: usize) -> c_int;
     pub fn gmp_task_cancel(task: *mut c_void) -> c_int;
     pub fn gmp_task_free(task: *mut c_void) -> c_int;
+    pub fn gmp_blocking_enter() -> c_int;
+    pub fn gmp_blocking_exit() -> c_int;
     pub fn gmp_yield();
     pub fn gmp_checkpoint() -> c_int;
     pub fn gmp_sleep(ns: i64) -> c_int;

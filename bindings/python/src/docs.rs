@@ -143,6 +143,34 @@ Example:
 ",
 );
 
+pub const BLOCKING: Entry = (
+    c"blocking",
+    c"blocking(fn, /, *args, **kwargs)\n--\n\nCalls ``fn(*args, **kwargs)``, which is known to block for long.
+
+The others are not held up by a blocking call in any case: it is noticed after a fraction of a millisecond. This says it
+beforehand, so they go on about 20 microseconds after it has begun. It is for calls that block in foreign code; a call of
+this package needs it not. From a plain thread it is a plain call.
+
+Args:
+    fn: Any callable.
+    *args: Its arguments.
+    **kwargs: Its keyword arguments.
+
+Returns:
+    What it returns; an exception of its own comes out as it is.
+
+Example:
+    >>> import gmp_py, os
+    >>> ours, theirs = os.pipe()
+    >>> task = gmp_py.go(gmp_py.blocking, os.read, ours, 5)
+    >>> gmp_py.go(os.write, theirs, b'bytes').join()
+    5
+    >>> task.join()
+    b'bytes'
+    >>> os.close(ours); os.close(theirs)
+",
+);
+
 pub const GO_NATIVE: Entry = (
     c"go_native",
     c"go_native(address, arg=0)\n--\n\nStarts a C function as a task: without the GIL, in parallel.

@@ -13,6 +13,7 @@
 mod abi;
 mod address;
 mod args;
+mod blocking;
 mod calls;
 mod case;
 mod chan;

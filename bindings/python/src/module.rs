@@ -161,7 +161,14 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let package = pyo3::types::PyString::new(py, "gmp_py");
-    let tables = [calls::methods(), net::methods(), identity::methods(), inspect::methods(), select::methods()];
+    let tables = [
+        blocking::methods(),
+        calls::methods(),
+        net::methods(),
+        identity::methods(),
+        inspect::methods(),
+        select::methods(),
+    ];
     for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.
         let function = unsafe {

@@ -12,7 +12,7 @@
 //!
 //! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
 
-use super::{enter, find, Locked, Shared};
+use super::{enter, find, token, Locked, Shared};
 use crate::base::error::{Error, Result};
 use crate::machine::owner::SEIZE;
 use crate::machine::Machine;
@@ -53,7 +53,9 @@ pub fn blocking_enter() -> Result<()> {
     let waits = unsafe {
         let p = m.processor.load(Relaxed);
         let s = &*(m.shared as *const Shared);
-        !p.is_null() && ((*p).runq.private_len() > 0 || (*p).runq.has_shared()) || !s.global.is_empty()
+        !p.is_null() && ((*p).runq.private_len() > 0 || (*p).runq.has_shared())
+            || !s.global.is_empty()
+            || !m.token.get().is_null() && token::waits_behind(m)
     };
     if waits {
         contended();

@@ -84,8 +84,7 @@ impl Shared {
         let class = try_box(Class { key: table, hooks, index, ticket: std::cell::Cell::new(null_mut()) })?;
         let key: *const Class = &*class;
         if hooks.flags & EXCLUSIVE != 0 {
-            let state =
-                State { queue: ReadyList::new(), claims: ReadyList::new(), promised: null(), queued: false };
+            let state = State { queue: ReadyList::new(), claims: ReadyList::new(), promised: null(), queued: false };
             let token = try_box(Token {
                 class: key,
                 state: Mutex::new(state),
@@ -172,9 +171,8 @@ pub fn waits_behind(m: &Machine) -> bool {
 /// Tasks wait for a token that `m` holds and that may be taken from it, since it runs a task. A hint.
 pub fn strands(m: &Machine) -> bool {
     m.runs_task()
-        && seen(m).is_some_and(|token| {
-            token.len.load(Relaxed) > 0 && token.is_held_by(m) && token.class().has_own_lock()
-        })
+        && seen(m)
+            .is_some_and(|token| token.len.load(Relaxed) > 0 && token.is_held_by(m) && token.class().has_own_lock())
 }
 
 /// `m` waits for the lock of a class whose last holders always got it too late: it keeps its processor for a while. A hint.

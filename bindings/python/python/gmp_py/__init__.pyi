@@ -1,7 +1,7 @@
 import contextvars
 from collections.abc import AsyncIterator, Callable
 from types import GenericAlias
-from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeVar, TypeVarTuple, final
+from typing import Any, Final, Generic, Literal, NamedTuple, ParamSpec, Self, TypeVar, TypeVarTuple, final
 
 from . import aio as aio
 from . import monkey as monkey
@@ -47,6 +47,7 @@ __all__ = [
     "TaskExit",
     "WaitGroup",
     "__version__",
+    "blocking",
     "aio",
     "cancel_scope",
     "checkpoint",
@@ -71,6 +72,7 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_Params = ParamSpec("_Params")
 _T_co = TypeVar("_T_co", covariant=True)
 _Args = TypeVarTuple("_Args")
 
@@ -164,6 +166,7 @@ def go(
 ) -> Task[_T]: ...
 def run(main: Callable[[*_Args], _T], /, *args: *_Args) -> _T: ...
 def current() -> Task[Any] | None: ...
+def blocking(fn: Callable[_Params, _T], /, *args: _Params.args, **kwargs: _Params.kwargs) -> _T: ...
 def yield_() -> None: ...
 def sleep(seconds: float, /) -> None: ...
 def checkpoint() -> None: ...

@@ -13,6 +13,7 @@ from . import Misuse as Misuse
 from . import Stopped as Stopped
 from . import Task as Task
 from . import TaskExit as TaskExit
+from . import blocking as blocking
 from . import cancel_scope as cancel_scope
 from . import checkpoint as checkpoint
 from . import current as current
