@@ -203,6 +203,7 @@ static void machine_end(void *user, void *mv)
         return;
     GUARD(g);
     PyEval_RestoreThread(m->own);
+    pthread_setspecific(auto_key, m->own); /* whatever foreign code has done to it */
     PyGILState_Release(PyGILState_UNLOCKED);
     GUARD_OFF(g);
     PyMem_RawFree(m);

@@ -4,8 +4,8 @@
 //! declarations, since nothing here waits in the runtime.
 
 use crate::{
-    abi, calls, chan_type, errors, exit, identity, inspect, later, lock_types, net, scope_type, select, shield, shim,
-    stream_type, target, task_type, wait, wish,
+    abi, blocking, calls, chan_type, errors, exit, identity, inspect, later, lock_types, net, scope_type, select,
+    shield, shim, stream_type, target, task_type, wait, wish,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
