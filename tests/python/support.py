@@ -1,5 +1,6 @@
 """What several tests need: scripts in children of their own, and events that two tasks pass back and forth."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -47,3 +48,9 @@ def in_thread(fn, *args):
 
 
 ANYWHERE = pytest.mark.parametrize("where", [in_task, in_thread, lambda fn, *args: fn(*args)], ids=["task", "thread", "main"])
+
+
+def waiting(chan: gmp_py.Chan) -> int:
+    """How many calls wait at the channel, senders or receivers."""
+    found = re.search(r" (?:senders|receivers)=(\d+)", repr(chan))
+    return int(found[1]) if found else 0

@@ -9,7 +9,7 @@ import weakref
 
 import gmp_py
 import pytest
-from support import HANG, in_task, ok, wait_until
+from support import HANG, in_task, ok, wait_until, waiting
 
 
 def in_thread(fn, *args):
@@ -74,8 +74,7 @@ def test_a_send_waits_for_the_receiver(call):
             steps.append("sent")
 
         task = gmp_py.go(send)
-        for _ in range(20):
-            gmp_py.yield_()
+        wait_until(lambda: waiting(chan) == 1)
         assert steps == []
         assert chan.recv(HANG) == "value"
         task.join(HANG)
@@ -94,7 +93,7 @@ def test_who_waits_longer_is_served_first():
         tasks = []
         for n in range(10):
             tasks.append(gmp_py.go(receive, n))
-            gmp_py.yield_()
+            wait_until(lambda: waiting(chan) == n + 1)
         for n in range(10):
             chan.send(n)
         for task in tasks:
@@ -106,7 +105,7 @@ def test_who_waits_longer_is_served_first():
 
         for n in range(10):
             tasks.append(gmp_py.go(send, n))
-            gmp_py.yield_()
+            wait_until(lambda: waiting(chan) == n + 1)
         return [chan.recv() for _ in range(10)]
 
     assert in_task(main) == list(range(10))
@@ -118,8 +117,8 @@ def test_waiting_senders_move_up_into_the_buffer():
         tasks = []
         for n in range(6):
             tasks.append(gmp_py.go(chan.send, n))
-            gmp_py.yield_()
-        assert len(chan) == 2
+            wait_until(lambda: len(chan) + waiting(chan) == n + 1)
+        assert len(chan) == 2 and waiting(chan) == 4
         got = [chan.recv() for _ in range(6)]
         for task in tasks:
             task.join()
@@ -164,10 +163,9 @@ def test_close_wakes_everybody(start):
         return thread.join
 
     for wait in ("recv", "send", "loop"):
-        chan, came, results = gmp_py.Chan(), [], []
+        chan, results = gmp_py.Chan(), []
 
         def work():
-            came.append(1)
             if wait == "recv":
                 results.append(refuses(chan.recv))
             elif wait == "send":
@@ -175,8 +173,8 @@ def test_close_wakes_everybody(start):
             else:
                 results.append(list(chan))
 
-        ends = [beginning(work) for _ in range(8)] if start == "thread" else [gmp_py.go(work).join for _ in range(8)]
-        wait_until(lambda: len(came) == 8)
+        ends = [beginning(work) for _ in range(8)]
+        wait_until(lambda: waiting(chan) == 8)
         chan.close()
         for end in ends:
             end(HANG)
@@ -263,6 +261,13 @@ def test_how_it_looks():
     assert repr(chan).startswith("<gmp_py.Chan at 0x") and repr(chan).endswith(" capacity=2 len=1>")
     chan.close()
     assert repr(chan).endswith(" len=1 closed>")
+    full, empty = gmp_py.Chan(), gmp_py.Chan()
+    tasks = [gmp_py.go(full.send, 1), gmp_py.go(empty.recv), gmp_py.go(empty.recv)]
+    wait_until(lambda: repr(full).endswith(" len=0 senders=1>") and repr(empty).endswith(" len=0 receivers=2>"))
+    for task in tasks:
+        task.cancel()
+        task.exception(HANG)
+    assert waiting(full) == waiting(empty) == 0
     assert gmp_py.Chan() and bool(chan), "an empty channel is true"
     assert type(chan).__module__ == "gmp_py" and str(gmp_py.Chan[int]) == "gmp_py.Chan[int]"
     assert iter(chan) is chan and hash(chan) == hash(chan) and chan != gmp_py.Chan(2)
@@ -375,14 +380,16 @@ def test_an_interrupted_receiver_gives_its_value_back():
         import _thread, signal, time, gmp_py
         chan = gmp_py.Chan()
         def handler(*args):
-            # Runs inside the wait: what is sent here is for a call that this exception ends.
-            sent.append(chan.try_send("value"))
-            raise KeyboardInterrupt
+            # What is sent inside the wait is for a call that this exception ends.
+            if chan.try_send("value"):
+                sent.append(True)
+                raise KeyboardInterrupt
         sent = []
         signal.signal(signal.SIGINT, handler)
         def interrupt():
-            gmp_py.sleep(0.2)
-            _thread.interrupt_main()
+            while not sent:
+                gmp_py.sleep(0.05)
+                _thread.interrupt_main()
         gmp_py.go(interrupt)
         try:
             chan.recv(60)
@@ -399,18 +406,17 @@ def test_tasks_that_wait_at_exit_are_told():
         """
         import gmp_py
         chan = gmp_py.Chan()
-        came = []
+        other = gmp_py.Chan()
         def wait(call, *args):
-            came.append(call)
             try:
                 call(*args)
             except gmp_py.TaskExit:
                 print("told", flush=True)
                 raise
         gmp_py.go(wait, chan.recv)
-        gmp_py.go(wait, gmp_py.Chan().send, 1)
+        gmp_py.go(wait, other.send, 1)
         gmp_py.go(wait, list, chan)
-        while len(came) < 3:
+        while "receivers=2" not in repr(chan) or "senders=1" not in repr(other):
             gmp_py.sleep(0.001)
         """
     )
@@ -424,9 +430,8 @@ def test_a_channel_stays_with_the_parent_of_a_fork():
         chan = gmp_py.Chan(1)
         chan.send(1)
         waits = gmp_py.Chan()
-        came = []
-        task = gmp_py.go(lambda: came.append(1) or waits.recv())
-        while not came:
+        task = gmp_py.go(waits.recv)
+        while "receivers=1" not in repr(waits):
             gmp_py.sleep(0.001)
         pid = os.fork()
         if pid == 0:

@@ -8,7 +8,7 @@ import weakref
 import gmp_py
 import pytest
 from gmp_py import Chan, Selected, recv, select, send
-from support import HANG, in_task, ok, wait_until
+from support import HANG, in_task, ok, wait_until, waiting
 from test_chan import anywhere, refuses
 
 NOTHING = Selected(-1, None, False)
@@ -70,12 +70,12 @@ def test_closed_channels_are_ready(call):
         assert select(recv(drains)) == (0, 1, True)
         assert select(recv(drains), default=True) == select(recv(gone), timeout=0) == (0, None, False)
         assert refuses(select, send(gone, 1)) == "ChannelClosed"
-        chans, found, came = [Chan(), Chan()], [], []
+        chans, found = [Chan(), Chan()], []
         tasks = [
-            gmp_py.go(lambda: came.append(1) or found.append(select(recv(Chan()), recv(chans[0])))),
-            gmp_py.go(lambda: came.append(1) or found.append(refuses(select, recv(Chan()), send(chans[1], 1)))),
+            gmp_py.go(lambda: found.append(select(recv(Chan()), recv(chans[0])))),
+            gmp_py.go(lambda: found.append(refuses(select, recv(Chan()), send(chans[1], 1)))),
         ]
-        wait_until(lambda: len(came) == 2)
+        wait_until(lambda: all(map(waiting, chans)))
         for chan in chans:
             chan.close()
         for task in tasks:
@@ -224,6 +224,7 @@ def test_any_number_of_cases():
 
     def main():
         task = gmp_py.go(select, *cases)
+        wait_until(lambda: waiting(chans[-1]) == 1)
         chans[count - 2].send("value", HANG)
         return task.join(HANG)
 
@@ -247,12 +248,14 @@ def test_an_interrupted_select_gives_its_value_back():
         from gmp_py import Chan, recv, select
         chan, sent = Chan(), []
         def handler(*args):
-            sent.append(chan.try_send("value"))
-            raise KeyboardInterrupt
+            if chan.try_send("value"):
+                sent.append(True)
+                raise KeyboardInterrupt
         signal.signal(signal.SIGINT, handler)
         def interrupt():
-            gmp_py.sleep(0.2)
-            _thread.interrupt_main()
+            while not sent:
+                gmp_py.sleep(0.05)
+                _thread.interrupt_main()
         gmp_py.go(interrupt)
         try:
             print(select(recv(Chan()), recv(chan), timeout=60))
@@ -266,9 +269,8 @@ def test_an_interrupted_select_gives_its_value_back():
 def test_a_cancelled_select_leaves_every_line():
     def main():
         chans = [Chan() for _ in range(10)]
-        came = []
-        task = gmp_py.go(lambda: came.append(1) or select(*map(recv, chans), *(send(chan, 1) for chan in chans)))
-        wait_until(lambda: came)
+        task = gmp_py.go(select, *map(recv, chans), *(send(chan, 1) for chan in chans))
+        wait_until(lambda: all(map(waiting, chans)))
         assert task.cancel()
         assert isinstance(task.exception(HANG), gmp_py.Cancelled)
         return [(chan.try_send(1), chan.try_recv()) for chan in chans]

@@ -144,6 +144,20 @@ impl Line {
         self.front().is_null()
     }
 
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        let mut count = 0;
+        let mut at = self.first.get();
+        while !at.is_null() {
+            // SAFETY: C3.
+            unsafe {
+                count += usize::from(!(*(*at).call).waiter.is_claimed());
+                at = (*at).next;
+            }
+        }
+        count
+    }
+
     /// Takes the case whose turn it is and claims its call for it; null when nobody waits. The caller does its operation,
     /// then signals its call.
     pub fn take(&self) -> *mut Case {

@@ -17,6 +17,7 @@
 //! Tried and dropped: the runtime's own channels (they copy elements without the GIL, so references would have to be
 //! counted on both sides of a race that the GIL does not have).
 
+use crate::alarms::Alarm;
 use crate::case::{Call, Case, Chosen, Line};
 use crate::wait::{self, Wake};
 use crate::{abi, chan_type, errors, exit};
@@ -37,6 +38,8 @@ pub struct Chan {
     closed: Cell<bool>,
     /// The fork generation it belongs to.
     epoch: u32,
+    /// Of a Ticker's or `after`'s channel, in a box of its own; else null.
+    pub alarm: *mut Alarm,
     pub senders: Line,
     pub receivers: Line,
 }

@@ -10,7 +10,7 @@ A send waits until there is room in the channel or a receiver takes the value; w
 receiver. Values come out in the order in which they went in, and who waits longest is served first. A loop over a
 channel ends when it is closed and drained.
 
-A channel is true even when it is empty. It cannot be pickled or copied.
+How many wait stands in its repr. A channel is true even when it is empty. It cannot be pickled or copied.
 
 Args:
     capacity: How many values it holds that nobody has received.

@@ -7,7 +7,7 @@
 
 use crate::case::Call;
 use crate::chan::{Chan, Tried};
-use crate::{abi, args, chan, chan_docs as docs};
+use crate::{abi, alarms, args, chan, chan_docs as docs};
 use pyo3::ffi;
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr;
@@ -61,6 +61,23 @@ extern "C" {
     fn shim_dealloc_chan(object: Object);
 }
 
+/// First of all: nobody sends to a channel that dies, even if the trashcan keeps it for a while. May come twice.
+///
+/// # Safety
+/// Called by the shim only.
+#[no_mangle]
+unsafe extern "C" fn gmp_py_unset_chan(object: Object) {
+    // SAFETY: as the caller promises; the box was made for this channel.
+    unsafe {
+        let chan = object as *mut Chan;
+        let alarm = std::mem::replace(&mut (*chan).alarm, ptr::null_mut());
+        if !alarm.is_null() {
+            alarms::unset(alarm);
+            drop(Box::from_raw(alarm));
+        }
+    }
+}
+
 /// # Safety
 /// Called by the shim only; the channel is untracked, and nobody waits at one that nobody refers to.
 #[no_mangle]
@@ -108,13 +125,26 @@ unsafe extern "C" fn repr(object: Object) -> Object {
     unsafe {
         let chan = object as *mut Chan;
         let closed: &CStr = if (*chan).is_closed() { c" closed" } else { c"" };
-        ffi::PyUnicode_FromFormat(
-            c"<gmp_py.Chan at %p capacity=%zu len=%zu%s>".as_ptr(),
+        let (count, who) = match ((*chan).senders.count(), (*chan).receivers.count()) {
+            (0, 0) => (0, None),
+            (0, n) => (n, Some(c" receivers=")),
+            (n, _) => (n, Some(c" senders=")),
+        };
+        let waiting = who.map_or(ptr::null_mut(), |who| ffi::PyUnicode_FromFormat(c"%s%zu".as_ptr(), who.as_ptr(), count));
+        if who.is_some() && waiting.is_null() {
+            return waiting;
+        }
+        let text = ffi::PyUnicode_FromFormat(
+            c"<gmp_py.Chan at %p capacity=%zu len=%zu%V%s>".as_ptr(),
             object,
             (*chan).capacity,
             (*chan).buffer().len(),
+            waiting,
+            c"".as_ptr(),
             closed.as_ptr(),
-        )
+        );
+        ffi::Py_XDECREF(waiting);
+        text
     }
 }
 

@@ -8,10 +8,11 @@
 //! wait.rs → the runtime → class.c `switch_out`, `switch_in` → back. The way of a wait on a descriptor: stream.rs, net.rs
 //! or, under the patched socket, patched.rs → io.rs → the runtime → back.
 //!
-//! Unsafe code is in every module but docs.rs, chan_docs.rs and select_docs.rs: all of them speak the interpreter's C API below PyO3.
+//! Unsafe code is in every module but docs.rs, chan_docs.rs, select_docs.rs and timer_docs.rs: all of them speak the interpreter's C API below PyO3.
 
 mod abi;
 mod address;
+mod alarms;
 mod args;
 mod blocking;
 mod calls;
@@ -55,6 +56,8 @@ mod stream_type;
 mod target;
 mod task;
 mod task_type;
+mod timer_docs;
+mod timer_type;
 mod under;
 mod wait;
 mod wait_group;

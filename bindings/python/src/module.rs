@@ -5,7 +5,7 @@
 
 use crate::{
     abi, blocking, calls, chan_type, errors, exit, identity, inspect, later, lock_types, net, scope_type, select,
-    shield, shim, stream_type, target, task_type, wait, wish,
+    shield, shim, stream_type, target, task_type, timer_type, wait, wish,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -149,7 +149,14 @@ fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: as above.
     let locks = unsafe { lock_types::make() };
     // SAFETY: as above.
-    let chans = unsafe { [("Chan", chan_type::make()), ("Case", wish::make())] };
+    let chans = unsafe {
+        [
+            ("Chan", chan_type::make()),
+            ("Case", wish::make()),
+            ("Timer", timer_type::make_timer()),
+            ("Ticker", timer_type::make_ticker()),
+        ]
+    };
     for (name, object) in types.into_iter().chain(locks).chain(chans.map(|(name, made)| (name, made as *mut _))) {
         // SAFETY: the types were made above and are kept for ever by their statics; NULL means an exception is set.
         let object = unsafe { Bound::from_borrowed_ptr_or_err(py, object) }?;
@@ -168,6 +175,7 @@ fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
         identity::methods(),
         inspect::methods(),
         select::methods(),
+        timer_type::methods(),
     ];
     for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.

@@ -13,6 +13,9 @@ from . import Misuse as Misuse
 from . import Stopped as Stopped
 from . import Task as Task
 from . import TaskExit as TaskExit
+from . import Ticker as Ticker
+from . import Timer as Timer
+from . import after as after
 from . import blocking as blocking
 from . import cancel_scope as cancel_scope
 from . import checkpoint as checkpoint
