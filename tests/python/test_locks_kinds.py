@@ -180,6 +180,21 @@ def start_thread(fn, *args):
     return thread
 
 
+@ANYWHERE
+@pytest.mark.parametrize("make", [gmp_py.Mutex, gmp_py.RLock, Foreign])
+def test_a_wait_of_no_time_lets_go_of_the_lock_and_takes_it_again(where, make):
+    condition = gmp_py.Condition(make())
+
+    def wait():
+        with condition:
+            found = condition.wait(0), condition.wait(timeout=0.0)
+            assert condition._is_owned()
+            return found
+
+    assert where(wait) == (False, False)
+    assert condition.acquire(False)
+
+
 def test_wait_for_gives_the_last_result():
     condition = gmp_py.Condition()
     with condition:

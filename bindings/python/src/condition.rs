@@ -95,7 +95,12 @@ unsafe fn sleep(this: *mut Condition, lock: Object, deadline: i64) -> Wake {
             }
             return Wake::Raised;
         };
-        let woke = Node::sleep(&mut node, deadline);
+        let woke = if deadline == abi::NOWAIT {
+            Node::withdraw(&mut node);
+            Wake::TimedOut
+        } else {
+            Node::sleep(&mut node, deadline)
+        };
         let mut error = if woke == Wake::Raised { errors::take() } else { ptr::null_mut() };
         take_again(lock, &saved, &mut error);
         if error.is_null() {
