@@ -104,6 +104,12 @@ static void swap_to(py_machine *m, PyThreadState *ts)
         m->attached = m->own;
     }
     if (m->attached != ts) {
+#if PY_VERSION_HEX >= 0x030C0000
+        /* A thread that leaves a state does so in two steps, the GIL free between them: it lets go of the old one, and
+         * binds the new one to itself, which unbinds the old. A task that was seen in between comes here still bound to
+         * that thread, and would not be bound to this one: PyGILState_Ensure would find another state. */
+        ts->_status.bound_gilstate = 0;
+#endif
         PyThreadState_Swap(ts);
         m->attached = ts;
         if (m->dead != NULL) {
