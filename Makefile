@@ -23,7 +23,7 @@ EXAMPLE_FLAGS = -O2 -g -Iinclude -L$(RELEASE) -Wl,-rpath,$(CURDIR)/$(RELEASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help lib so header wheel wheels sdist run run-c run-python test test-unit test-models test-programs test-switch-context \
-	test-examples test-python test-cpython asan tsan valgrind fuzz fuzz-httpd fuzz-kvd chaos bench check fmt clean install need
+	test-examples test-python test-cpython test-cpython-in-task asan tsan valgrind fuzz fuzz-httpd fuzz-kvd chaos bench check fmt clean install need
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -121,6 +121,10 @@ test-python: wheel ## pytest on the wheel, in .venv
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
 	$(VENV)/bin/python -m pytest -q tests/python
 	scripts/compare-gsum.sh $(VENV)/bin/python examples/python/gsum.py
+
+test-cpython-in-task: wheel ## CPython's own tests in a task without patches against a plain run, 36 modules (not in `make test`; 10 minutes)
+	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py
+	$(VENV)/bin/python tests/python/cpython_bare.py
 
 test-cpython: wheel ## CPython's own tests under the patches against a plain run, whole (not in `make test`; 15 minutes)
 	$(VENV)/bin/python -m pip install --quiet --force-reinstall --no-index --find-links dist gmp-py

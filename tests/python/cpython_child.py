@@ -1,6 +1,6 @@
 """One of CPython's own test modules in this process: cpython_child.py MODE MODULE OUT [-x=PART ...] [-d=TEST ...] [TEST ...].
 
-MODE is `plain`, `main` (patched, in the main thread) or `task` (patched, in a task). Tests whose id contains a PART are
+MODE is `plain`, `main` (patched, in the main thread), `task` (patched, in a task) or `bare` (in a task, nothing patched). Tests whose id contains a PART are
 left out, as are those that are done; with TESTs only those are run. OUT gets a line when a test begins and one with its outcome when it ends, so that
 a reader knows where a process was that hung or died. cpython_patched.py compares such files.
 """
@@ -92,6 +92,10 @@ def main():
         run(module, out, left_out, done, only)
         return
     import gmp_py
+
+    if mode == "bare":
+        gmp_py.run(run, module, out, left_out, done, only)
+        return
     from gmp_py import monkey
 
     monkey.patch_all()

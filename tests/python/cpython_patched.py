@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 HERE = pathlib.Path(__file__).parent
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 MODES = ("main", "task")
+BARE = "bare"  # in a task without patches: cpython_bare.py
 
 MODULES = (
     "test_thread",
@@ -50,6 +51,10 @@ QUICK = (
 LEFT_OUT = {
     "plain": {"VSOCK": "hangs where there is no such network"},
     "main": {},
+    BARE: {
+        "SignalAndYieldFromTest": "waits for a Ctrl-C that the main thread answers, which waits for the task that runs the tests here",
+        "InterruptMainTests": "as above",
+    },
     "task": {"InterruptMainTests": "interrupts the main thread, which waits for the task that runs the tests here"},
 }
 
@@ -132,7 +137,7 @@ def known(path: pathlib.Path) -> dict[tuple[str, str], tuple[bool, str]]:
             continue
         what, _, reason = line.partition(": ")
         *often, mode, test = what.split()
-        assert mode in MODES and reason.strip() and often in ([], ["sometimes"]), f"{path}: {line}"
+        assert mode in (*MODES, BARE) and reason.strip() and often in ([], ["sometimes"]), f"{path}: {line}"
         found[mode, "test." + test] = (not often, reason.strip())
     return found
 

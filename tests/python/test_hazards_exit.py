@@ -1,5 +1,6 @@
 """Hazards 15 and 21: the process ends, or forks, with a task in every state there is; -X dev, warnings are errors."""
 
+import re
 import subprocess
 import sys
 
@@ -116,7 +117,8 @@ def test_exit_with_tasks_in_every_state_at_once(what):
     code, out, errors = end_of(SCRIPT.format(body="gmp_py.sleep(1000)") + EVERY.format(bodies=bodies) + end)
     # One task may be told of twice: a destructor that was cut off, where the interpreter says that it ignores the exception.
     assert (code, errors) == (status, ""), errors
-    assert set(out.split()) <= {"finally", "never"} and ("finally" in out or status == 4)
+    # Tasks that print at once may do so into each other's lines.
+    assert not re.sub(r"finally|never|\s", "", out) and ("finally" in out or status == 4)
 
 
 FORK = """

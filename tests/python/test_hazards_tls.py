@@ -17,7 +17,9 @@ LIBRARIES = [_gmp.__file__, os.path.join(gmp_py.get_library_dir(), "libgmprt.so.
 # Whose uses are no hazard, and why.
 HARMLESS = {
     "std::": "Rust's own thread-locals: what runs between is their initial value or their end, which call nothing of ours",
+    "<std::": "as above",
     "<alloc::": "as above",
+    "gmp_py::clock::at": "as above, where it starts its thread; it waits for nothing",
     "once_cell::": "PyO3's start-up",
     "pyo3::": "runs while the module is loaded, and in functions that wait for nothing; a task below them is not moved",
     "<pyo3::": "as above",

@@ -87,21 +87,3 @@ def test_the_first_import_may_be_a_threads_or_many_threads():
         "error",
     )
     assert out == "True 4\n"
-
-
-def test_an_import_in_a_task_may_wait():
-    out = ok(
-        """
-        import sys, types, gmp_py
-        class Finder:
-            def find_spec(self, name, path=None, target=None):
-                gmp_py.yield_()
-                return None
-        sys.meta_path.insert(0, Finder())
-        def work(name):
-            gmp_py.yield_()
-            return __import__(name).__name__
-        print([task.join() for task in [gmp_py.go(work, name) for name in ('csv', 'wave', 'html', 'sched')]])
-        """
-    )
-    assert out == "['csv', 'wave', 'html', 'sched']\n"

@@ -71,6 +71,29 @@ def check_native() -> None:
     assert labs is not None and gmp_py.go_native(labs, 42).join() == 42
 
 
+def check_chan() -> None:
+    """Values go from task to task in their order, and the end of them too."""
+
+    def produce(chan: gmp_py.Chan[int]) -> None:
+        for n in range(10):
+            chan.send(n)
+        chan.close()
+
+    chan = gmp_py.Chan[int](3)
+    gmp_py.go(produce, chan)
+    assert gmp_py.run(list, chan) == list(range(10))
+
+
+def check_blocking() -> None:
+    """A task that blocks in foreign code, knowing nothing of tasks, keeps no other one waiting."""
+    read, write = os.pipe()
+    blocked = gmp_py.go(os.read, read, 1)
+    gmp_py.go(os.write, write, b"x").join()
+    assert blocked.join() == b"x"
+    os.close(read)
+    os.close(write)
+
+
 def check_fork() -> None:
     """The child of a fork begins with an empty runtime, which works."""
 
@@ -87,7 +110,7 @@ def check_fork() -> None:
         assert gmp_py.run(fork) == 0
 
 
-CHECKS = (check_tasks, check_errors, check_sleep, check_native, check_fork)
+CHECKS = (check_tasks, check_errors, check_sleep, check_native, check_chan, check_blocking, check_fork)
 
 
 def main() -> int:
