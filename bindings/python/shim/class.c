@@ -209,7 +209,9 @@ static void machine_end(void *user, void *mv)
         return;
     GUARD(g);
     PyEval_RestoreThread(m->own);
+#if PY_VERSION_HEX < 0x030C0000
     pthread_setspecific(auto_key, m->own); /* whatever foreign code has done to it */
+#endif
     PyGILState_Release(PyGILState_UNLOCKED);
     GUARD_OFF(g);
     PyMem_RawFree(m);
