@@ -1118,6 +1118,28 @@ int gmp_lock_thread(void);
 int gmp_unlock_thread(void);
 
 /**
+ * The frames of a parked task, for a class's may_migrate.
+ *
+ * @param sp     Where it is parked, as may_migrate is told.
+ * @param top    Where its frames begin: the end of the stack that first_run was told of, less 2048 bytes.
+ * @param at     Receives the return addresses, newest first.
+ * @param most   How many `at` has room for.
+ * @return       Their number.
+ * @context      any thread or task; from may_migrate too, unlike the rest of this library.
+ * @blocks       nothing; about 20 µs.
+ * @errors       GMP_EINVAL: a NULL, `sp` not below `top`, or more frames than `most` or than 32; GMP_EAGAIN: another thread asks;
+ *               GMP_ENOTSUP: the platform has no unwinder.
+ * @since        0.1
+ *
+ * # Safety
+ * The context is parked at `sp` until this returns, and the memory up to `top` is its stack's.
+ */
+int gmp_parked_frames(const void *sp,
+                      const void *top,
+                      void **at,
+                      size_t most);
+
+/**
  * Makes a key. Every task and thread has NULL under it.
  *
  * @param destroy  Called at the end of a task or thread with its value, unless that is NULL; may be NULL. A destructor

@@ -114,3 +114,38 @@ pub(crate) unsafe fn table(class: *const gmp_task_class_t) -> Result<Option<*con
     }
     Ok(Some(class.cast()))
 }
+
+/// The frames of a parked task, for a class's may_migrate.
+///
+/// @param sp     Where it is parked, as may_migrate is told.
+/// @param top    Where its frames begin: the end of the stack that first_run was told of, less 2048 bytes.
+/// @param at     Receives the return addresses, newest first.
+/// @param most   How many `at` has room for.
+/// @return       Their number.
+/// @context      any thread or task; from may_migrate too, unlike the rest of this library.
+/// @blocks       nothing; about 20 µs.
+/// @errors       GMP_EINVAL: a NULL, `sp` not below `top`, or more frames than `most` or than 32; GMP_EAGAIN: another thread asks;
+///               GMP_ENOTSUP: the platform has no unwinder.
+/// @since        0.1
+///
+/// # Safety
+/// The context is parked at `sp` until this returns, and the memory up to `top` is its stack's.
+#[no_mangle]
+pub unsafe extern "C" fn gmp_parked_frames(
+    sp: *const c_void,
+    top: *const c_void,
+    at: *mut *mut c_void,
+    most: usize,
+) -> c_int {
+    if sp.is_null() || top.is_null() || at.is_null() {
+        return Error::Invalid.code();
+    }
+    let most = most.min(isize::MAX as usize / size_of::<usize>());
+    // SAFETY: the caller's promise; addresses are as long as pointers.
+    let out = unsafe { std::slice::from_raw_parts_mut(at.cast::<usize>(), most) };
+    // SAFETY: as above.
+    match unsafe { gmp_core::inspect::parked::parked_frames(sp as usize, top as usize, out) } {
+        Ok(n) => n as c_int,
+        Err(error) => error.code(),
+    }
+}

@@ -12,7 +12,10 @@ struct member {
     atomic_int detached; /* in foreign code, without the lock */
     int moves;           /* may go on on another thread */
     int number;
+    const char *top; /* of its frames */
 };
+
+static atomic_int asked;
 
 #define UNTIL(condition)                                                                                               \
     do {                                                                                                               \
@@ -37,9 +40,27 @@ static void release(void *user, void *m) {
 }
 
 static int may_migrate(void *user, void *t, const void *sp) {
+    struct member *member = (struct member *)t;
+    void *at[32];
     (void)user;
     CHECK(sp != NULL);
-    return ((struct member *)t)->moves;
+    int n = gmp_parked_frames(sp, member->top, at, 32);
+    CHECK(n > 1 || n == GMP_ENOTSUP || n == GMP_EAGAIN);
+    if (n > 1) {
+        CHECK_CODE(gmp_parked_frames(sp, member->top, at, (size_t)n - 1), GMP_EINVAL);
+        CHECK_CODE(gmp_parked_frames(member->top, sp, at, 32), GMP_EINVAL);
+        CHECK_CODE(gmp_parked_frames(NULL, member->top, at, 32), GMP_EINVAL);
+        CHECK_CODE(gmp_parked_frames(sp, NULL, at, 32), GMP_EINVAL);
+        CHECK_CODE(gmp_parked_frames(sp, member->top, NULL, 32), GMP_EINVAL);
+    }
+    atomic_fetch_add(&asked, 1);
+    return member->moves;
+}
+
+static int first_run(void *user, void *m, void *t, void *stack_low, size_t stack_size) {
+    (void)user, (void)m;
+    ((struct member *)t)->top = (const char *)stack_low + stack_size - 2048;
+    return 0;
 }
 
 static int is_blocked(void *user, void *t) {
@@ -53,6 +74,7 @@ static gmp_task_class_t the_class = {
     .flags = GMP_CLASS_EXCLUSIVE | GMP_CLASS_OWN_LOCK,
     .acquire = acquire,
     .release = release,
+    .first_run = first_run,
     .may_migrate = may_migrate,
     .is_blocked = is_blocked,
 };
@@ -190,6 +212,7 @@ SCENARIO(parked_members_leave_a_stuck_thread_if_they_may) {
     UNTIL(atomic_load(&went_on) == MANY / 2);
     for (int i = 1; i < MANY; i += 2) CHECK_OK(gmp_join(task[i], SOON(), NULL));
     CHECK_EQ(atomic_load(&went_on), MANY / 2);
+    CHECK(atomic_load(&asked) >= MANY / 2);
     CHECK_EQ(write(channel[1], "x", 1), 1);
     CHECK_OK(gmp_join(stuck, SOON(), NULL));
     for (int i = 0; i < MANY; i += 2) CHECK_OK(gmp_join(task[i], SOON(), NULL));

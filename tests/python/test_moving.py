@@ -174,3 +174,51 @@ def test_a_thread_with_the_gil_and_a_yield_storm_both_go_on():
         print('done')
     """)
     assert done.stdout == "done\n", done.stderr
+
+
+def test_what_ended_foreign_calls_left_on_the_stack_keeps_nobody():
+    """Hazard 11: a task that has called foreign code, and is parked in pure Python now, leaves a thread that is stuck."""
+    ok("""
+        import ctypes, decimal, gmp_py, hashlib, json, os, socket, sqlite3, zlib
+        gmp_py.max_procs(1)
+        libc = ctypes.CDLL(None)
+        ours, theirs = os.pipe()
+        channel, lock, ended = gmp_py.Chan(), gmp_py.Mutex(), []
+        def call_foreign_code():
+            zlib.compress(b'x' * 1000)
+            json.loads(json.dumps({'a': [1, 2.5, None]}))
+            hashlib.sha256(b'x').hexdigest()
+            base = sqlite3.connect(':memory:')
+            base.execute('create table t(x)')
+            base.close()
+            decimal.Decimal(1) / 3
+            a, b = socket.socketpair()
+            a.close()
+            b.close()
+            libc.getpid()
+        def park(how):
+            call_foreign_code()
+            if how == 0:
+                gmp_py.sleep(0.03)
+            elif how == 1:
+                channel.recv()
+            else:
+                lock.acquire()
+                lock.release()
+            ended.append(how)
+        def main():
+            lock.acquire()
+            tasks = [gmp_py.go(park, n % 3) for n in range(60)]
+            gmp_py.sleep(0.01)
+            stuck = gmp_py.go(os.read, ours, 1)
+            gmp_py.sleep(0.01)
+            for _ in range(20):
+                channel.send(None)
+            lock.release()
+            while len(ended) < 60:
+                gmp_py.sleep(0.001)
+            os.write(theirs, b'x')
+            for task in [stuck, *tasks]:
+                task.join()
+        gmp_py.run(main)
+    """)

@@ -6,6 +6,7 @@ pub mod dump;
 mod groups;
 pub mod leaks;
 mod machines;
+pub mod parked;
 mod place;
 pub mod stats;
 mod tasks;
