@@ -58,3 +58,4 @@ pub mod signal;
 
 pub mod dump;
 pub mod stats;
+pub mod trace;

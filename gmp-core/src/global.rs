@@ -21,7 +21,7 @@ use crate::base::error::{Error, Result};
 use crate::blocking;
 use crate::context::member;
 use crate::inspect::stats::{self, Stats};
-use crate::inspect::{dump, leaks};
+use crate::inspect::{dump, leaks, recording};
 use crate::local::ThreadLocals;
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering::*};
 use crate::runtime::{Config, Runtime};
@@ -32,7 +32,7 @@ use crate::sys::{cpu, output};
 use crate::task::handle::Handle;
 use crate::task::local::Keys;
 use crate::task::{EndFn, TaskFn};
-use std::ffi::c_void;
+use std::ffi::{c_void, CStr};
 
 pub use life::{shutdown, start};
 
@@ -303,6 +303,20 @@ fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
     copy.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
     copy.extend_from_slice(bytes);
     Ok(copy)
+}
+
+/// Begins a trace into a new file (`gmp_trace_start`), of the task's own runtime or the process's, which is started if there never was
+/// one. `Busy` when one is under way, `Stopped`, what opening the file fails with.
+pub fn trace_start(path: &CStr) -> Result<()> {
+    blocking::block(|| match enter::task_machine().is_null() {
+        true => recording::begin(&*get()?, path),
+        false => look(|s| recording::begin(s, path)).unwrap_or(Err(Error::Stopped)),
+    })
+}
+
+/// Ends it, and tells what went wrong with its file. `Misuse` when none is under way.
+pub fn trace_stop() -> Result<()> {
+    blocking::block(|| look(recording::stop).unwrap_or(Err(Error::Misuse)))
 }
 
 /// What a seed has drawn so far, as one number: equal for equal orders of task switches. 0 without a seed. Does not enter the

@@ -3,6 +3,7 @@
 //! Owns: the life of one `Shared`. A value: only `global.rs` makes one of them the process's own.
 
 use crate::base::error::{Error, Result};
+use crate::inspect::recording;
 use crate::processor::runq;
 use crate::sched::deadlock::SETTLE;
 use crate::sched::monitor::monitor_thread;
@@ -135,6 +136,8 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shared().stop_machines();
+        // Whoever began a trace has been told that this stops it.
+        let _stopped = recording::stop(self.shared());
         // SAFETY: the machines have ended.
         unsafe { self.shared().end_timers() };
         // SAFETY: made by `start`; no machine, no task and no caller is left.

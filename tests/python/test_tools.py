@@ -99,27 +99,27 @@ end()
 
 
 @patched_threading
-def test_enumerate_lists_the_patched_threads_by_their_tasks():
+def test_enumerate_lists_tasks_under_patching():
     ok(
         """
         from gmp_py import monkey
         monkey.patch_threading()
         import threading, gmp_py
-        ended, gate = [], threading.Event()
+        seen, gate = [], []
         def work():
             me = threading.current_thread()
             assert me.ident == threading.get_ident() == gmp_py.current().id
-            assert me in threading.enumerate()
-            gate.wait()
-            ended.append(me)
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        assert set(threads) <= set(threading.enumerate())
-        gate.set()
-        for thread in threads:
-            thread.join()
-        assert set(ended) == set(threads) and not set(threads) & set(threading.enumerate())
+            seen.append(me)
+            while not gate:
+                gmp_py.sleep(0.001)
+        tasks = [gmp_py.go(work) for _ in range(3)]
+        while len(seen) < 3:
+            gmp_py.sleep(0.001)
+        assert set(seen) <= set(threading.enumerate()) and len(set(seen)) == 3
+        assert {thread.ident for thread in seen} == {task.id for task in tasks}
+        gate.append(True)
+        for task in tasks:
+            task.join()
         """
     )
 

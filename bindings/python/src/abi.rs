@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 pub const EAGAIN: c_int = -11;
 pub const ENOMEM: c_int = -12;
+pub const EBUSY: c_int = -16;
 pub const EINVAL: c_int = -22;
 pub const ETIMEDOUT: c_int = -110;
 pub const ECANCELED: c_int = -125;
@@ -81,6 +82,8 @@ extern "C" {
     pub fn gmp_version_string() -> *const c_char;
     pub fn gmp_strerror(code: c_int) -> *const c_char;
     pub fn gmp_dump(fd: c_int) -> c_int;
+    pub fn gmp_trace_start(path: *const c_char) -> c_int;
+    pub fn gmp_trace_stop() -> c_int;
     pub fn gmp_max_procs(n: c_int) -> c_int;
     pub fn gmp_num_tasks() -> i64;
     pub fn gmp_stats(stats: *mut Stats, struct_size: usize) -> c_int;

@@ -58,6 +58,7 @@ mod task;
 mod task_type;
 mod timer_docs;
 mod timer_type;
+mod trace;
 mod under;
 mod wait;
 mod wait_group;

@@ -5,7 +5,7 @@
 
 use crate::{
     abi, blocking, calls, chan_type, errors, exit, identity, inspect, later, lock_types, net, scope_type, select,
-    shield, shim, stream_type, target, task_type, timer_type, wait, wish,
+    shield, shim, stream_type, target, task_type, timer_type, trace, wait, wish,
 };
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
@@ -176,6 +176,7 @@ fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
         inspect::methods(),
         select::methods(),
         timer_type::methods(),
+        trace::methods(),
     ];
     for method in tables.into_iter().flat_map(|table| table.iter_mut()) {
         // SAFETY: the table is never freed; the module name is a str.

@@ -15,4 +15,5 @@ pub mod fence;
 pub mod line;
 pub mod lock;
 pub mod note;
+pub mod ring;
 pub mod rng;

@@ -14,6 +14,7 @@ mod owner_stress;
 pub mod reading;
 
 use crate::base::note::Note;
+use crate::base::ring::Ring;
 use crate::primitive::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Mutex, Ordering::*};
 use crate::processor::Processor;
 use crate::task::ready_list::ReadyList;
@@ -77,6 +78,8 @@ pub struct Machine {
     /// The most frequent commit by itself, so that it costs one predicted branch: this task yielded, to the tail of the
     /// private queue. Null: see `commit`.
     pub yielded: Cell<*mut Task>,
+    /// Where a trace's events go; null while there is none (`sched/record.rs`). Set under the *lock*.
+    pub events: AtomicPtr<Ring>,
     /// The machine's own context while a task runs.
     pub home: Cell<usize>,
     /// Low end and top of its own stack, for tools that watch (`sched/watched.rs`); set only if one does.
@@ -151,6 +154,7 @@ impl Machine {
             cxx: Cell::new(null_mut()),
             commit: Cell::new(Commit::None),
             yielded: Cell::new(null_mut()),
+            events: AtomicPtr::new(null_mut()),
             home: Cell::new(0),
             own_stack: Cell::new((0, 0)),
             next: Cell::new(null_mut()),

@@ -38,6 +38,8 @@ mod owner;
 #[cfg(test)]
 mod retake;
 #[cfg(test)]
+mod ring;
+#[cfg(test)]
 mod rwlock;
 #[cfg(test)]
 mod select;
@@ -125,6 +127,10 @@ pub enum Break {
     DeadlockLateRise,
     /// A thread comes back from its wait although a verdict looks at its waiter.
     DeadlockNoHold,
+    /// A ring counts a record before it is written.
+    RingPutEarly,
+    /// A ring gives its slots back before they are read.
+    RingTakenEarly,
 }
 
 thread_local! {

@@ -194,6 +194,9 @@ impl Shared {
     fn has_strangers(&self) -> bool {
         let own = thread::current_tid();
         let is_ours = |tid| {
+            if self.record.tid.load(Relaxed) == tid {
+                return true;
+            }
             let locked = self.lock.lock();
             let is_over = |m: &Machine| locked.spare_machines.iter().any(|&spare| std::ptr::eq(spare, m));
             locked.machines.iter().any(|m| m.tid.load(Relaxed) == tid && !is_over(m))

@@ -6,7 +6,7 @@
 //! is touched. A plain task that ends starts the next new one on the stack that it leaves (no switch).
 
 use super::death::Root;
-use super::{find, ready, stacks, switching, watched, Inside};
+use super::{find, ready, record, stacks, switching, watched, Inside};
 use crate::base::error::Error;
 use crate::machine::Commit;
 use crate::primitive::{sanitizer, Ordering::Relaxed};
@@ -50,6 +50,7 @@ unsafe extern "C-unwind" fn task_main(_: usize) -> ! {
                 // Its `finish` hook needs the machine's own stack.
                 store(t, ended);
                 super::hooks::leaving(i, t);
+                record::ended(i.m(), t);
                 i.m().ended.set(t as *const Task as *mut Task);
                 i.m().current.set(null_mut());
                 let mut dead = 0;
@@ -78,6 +79,7 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
             *m.cxx.get() = [0; 2];
         }
         switching::hint(t);
+        record::started(m, t);
         m.exit();
         if class {
             super::hooks::entered_first(t);
@@ -192,6 +194,7 @@ pub unsafe fn conclude(i: Inside, t: &Task) -> bool {
     // SAFETY: the task is over: its fields are ours until the join cell says so.
     unsafe {
         let p = i.p();
+        record::ended(i.m(), t);
         sanitizer::released(&i.s().quiet);
         // Before anybody is told: who waits for the end finds it counted.
         p.counters.tasks_ended.inc();

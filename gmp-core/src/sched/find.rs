@@ -7,7 +7,7 @@
 //! (same slice); ring; own shared deque; a batch of the global queue; then others' shared deques, in random order,
 //! and others' timers.
 
-use super::{poll, ready, seeded, Inside, Shared};
+use super::{poll, ready, record, seeded, Inside, Shared};
 use crate::base::chaos::{self, Point};
 use crate::base::clock;
 use crate::primitive::Ordering::*;
@@ -283,6 +283,7 @@ fn steal(i: Inside, last: bool) -> Option<*mut Task> {
             chaos::point(Point::Steal);
             if let Some(task) = victim.runq.steal_into(&p.runq) {
                 p.counters.steals.inc();
+                record::steals(i);
                 return Some(task);
             }
         }

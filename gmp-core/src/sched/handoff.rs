@@ -12,7 +12,7 @@
 //!
 //! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
 
-use super::{enter, find, token, Locked, Shared};
+use super::{enter, find, record, token, Locked, Shared};
 use crate::base::error::{Error, Result};
 use crate::machine::owner::SEIZE;
 use crate::machine::Machine;
@@ -47,6 +47,7 @@ pub fn blocking_enter() -> Result<()> {
         return Err(Error::Misuse);
     }
     m.blocking.store(true, Relaxed);
+    record::blocks(m, true);
     // A new tick: the monitor counts the section's time from here.
     m.exit();
     // SAFETY: processors are never freed while the runtime lives; only atomics are read, as a hint.
@@ -77,6 +78,7 @@ fn contended() {
     if score.get() >= EAGER && find::others_wait(i) {
         let locked = s.lock.lock();
         let p = s.unassign(m);
+        record::handed_off(s, m, p);
         // The way out will find the processor gone.
         m.owner.request(SEIZE);
         m.slept.set(thread::times_slept() + 1);
@@ -101,6 +103,7 @@ pub fn blocking_exit() -> Result<()> {
         return Err(Error::Misuse);
     }
     m.blocking.store(false, Relaxed);
+    record::blocks(m, false);
     if m.owner.requested() != 0 {
         returned(m);
     }

@@ -13,7 +13,7 @@
 //!  - R4. Only plain tasks that were not spawned as blocking, joined without a deadline, with enough stack left: as much as the child asked for by
 //!        number, or half of what its class has (three eighths of the slot).
 
-use super::{park, Inside};
+use super::{park, record, Inside};
 use crate::base::error::Error;
 use crate::primitive::{sanitizer, Ordering::Relaxed};
 use crate::switch;
@@ -89,6 +89,7 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
     t.host.set(me.index + 1);
     t.limit.set(me.limit.get());
     m.current.set(t as *const Task as *mut Task);
+    record::in_place(m, t);
     sanitizer::acquired(&t.sp);
     let entry = t.entry.get().expect("a spawned task has an entry");
     let (arg, at_end) = (t.arg.get(), t.frame.get());
@@ -110,6 +111,8 @@ unsafe fn run(i: Inside, me: &Task, t: &Task) -> Result<*mut c_void, Error> {
         me.reason.set(Reason::None);
         super::switching::hint(me);
         i.p().counters.wakes.inc();
+        record::ended(m, t);
+        record::in_place(m, me);
         end(i, t, ended, at_end)
     }
 }

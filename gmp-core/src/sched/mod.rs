@@ -28,6 +28,7 @@ pub mod poll;
 pub mod pool;
 pub mod procs;
 pub mod ready;
+pub mod record;
 pub mod retake;
 pub mod run;
 pub mod seeded;
@@ -182,6 +183,7 @@ pub struct Shared {
     /// Machines that are locked to a task (`bound.rs`).
     pub locked_machines: AtomicI32,
     pub seeded: seeded::Seeded,
+    pub record: record::Record,
 }
 
 impl Shared {
@@ -235,6 +237,7 @@ impl Shared {
             extras: Default::default(),
             locked_machines: AtomicI32::new(0),
             seeded: seeded::Seeded::new(settings.seed),
+            record: record::Record::default(),
             settings,
         })
     }

@@ -15,7 +15,7 @@
 //!
 //! Called by: `find.rs`, `pool.rs`, `monitor.rs`, and tasks about to wait. Blocks: a machine that has nothing to do.
 
-use super::{ready, Inside, Locked, Shared};
+use super::{ready, record, Inside, Locked, Shared};
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
 use crate::source::timer::NEVER;
@@ -39,6 +39,7 @@ pub fn ask(i: Inside) -> bool {
     if s.poller.waiters() == 0 || s.poller.is_attended() {
         return false;
     }
+    record::polls(i);
     // SAFETY: the processor is ours, and nothing else uses its buffer.
     let woken = s.poller.look(unsafe { &mut *i.p().events.get() });
     let any = !woken.is_empty();

@@ -12,7 +12,7 @@
 //! Order of waking: the machine that fell asleep last (§2.2). A thread is made when no machine sleeps and the cap
 //! allows; else the work stays queued, the stats say so, and the monitor tries again.
 
-use super::{run, Inside, Locked, Shared};
+use super::{record, run, Inside, Locked, Shared};
 use crate::base::alloc::try_box;
 use crate::base::chaos::{self, Point};
 use crate::base::error::{Error, Result};
@@ -74,6 +74,7 @@ impl Shared {
         self.coarse.renew(clock::now());
         p.machine.store(m as *const Machine as *mut (), Release);
         m.processor.store(p as *const Processor as *mut Processor, Release);
+        record::assigned(self, m, p);
     }
 
     /// Takes a machine's own processor from it. Under the lock, by the machine itself while inside, or after `seize`.
@@ -82,6 +83,7 @@ impl Shared {
         // SAFETY: the callers checked that there is one; processors are not freed while the runtime lives.
         let p = unsafe { &*p };
         p.machine.store(null_mut(), Relaxed);
+        record::unassigned(self, m, p);
         p
     }
 
@@ -270,7 +272,9 @@ impl Shared {
         locked.machine_count += 1;
         locked.threads_peak = locked.threads_peak.max(locked.machine_count);
         // SAFETY: boxed, and not freed while the runtime lives.
-        Ok(unsafe { &*m })
+        let m = unsafe { &*m };
+        self.record_machine(m);
+        Ok(m)
     }
 
     /// A machine without a processor, on its own stack, sleeps until it has one. False: its thread ends, because the

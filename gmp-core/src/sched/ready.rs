@@ -4,7 +4,7 @@
 //! else to the global queue. Then `idle.rs` decides whether a machine is started.
 //! Always true: the caller holds the one right to make the task ready. Blocks: briefly on leaf locks.
 
-use super::{Inside, Shared};
+use super::{record, Inside, Shared};
 use crate::base::chaos::{self, Point};
 use crate::primitive::{forks, sanitizer, Ordering::SeqCst};
 use crate::processor::runq::Entry;
@@ -23,6 +23,7 @@ pub unsafe fn ready(i: Inside, task: *mut Task) {
     // SAFETY: the caller's promise.
     let t = unsafe { &*task };
     meet(t);
+    record::ready(i, t);
     t.status.ready();
     i.p().counters.wakes.inc();
     if t.bonds() != 0 {
@@ -50,6 +51,7 @@ pub unsafe fn ready_behind(i: Inside, task: *mut Task) {
     // SAFETY: the caller's promise.
     unsafe {
         meet(&*task);
+        record::ready(i, &*task);
         (*task).status.ready()
     };
     i.p().counters.wakes.inc();
@@ -193,7 +195,11 @@ pub unsafe fn ready_foreign(s: &Shared, task: *mut Task) {
     unsafe {
         meet(&*task);
         (*task).status.ready();
-        s.foreign.lock().counters.wakes.inc();
+        {
+            let foreign = s.foreign.lock();
+            record::ready_outside(s, &*task);
+            foreign.counters.wakes.inc();
+        }
         inject(s, task);
     }
 }

@@ -16,6 +16,7 @@
 //!        says that its task is blocked, and after [`SLICE`]; then R3 does not count, since all others of the class would wait behind
 //!        it, and its lock lets one of them compute at a time.
 
+use super::record::{self, event::Taken};
 use super::{seeded, token, Shared};
 use crate::base::chaos::{self, Point};
 use crate::machine::reading::Away;
@@ -64,6 +65,16 @@ pub struct Suspect {
     used: Option<(i64, i64)>,
     /// See [`EAGER`]. Kept from stretch to stretch.
     score: u8,
+}
+
+impl Why {
+    fn noted(self) -> Taken {
+        match self {
+            Why::Declared => Taken::Declared,
+            Why::Blocked(_) => Taken::Blocked,
+            Why::Running => Taken::Running,
+        }
+    }
 }
 
 impl Suspect {
@@ -279,6 +290,7 @@ impl Shared {
         }
         let p = self.unassign(m);
         chaos::point(Point::Retake);
+        record::retaken(self, m, p, why.noted());
         match why {
             Why::Declared => {
                 p.blocking_score.set(super::handoff::taken(p.blocking_score.get()));

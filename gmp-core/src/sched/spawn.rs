@@ -5,7 +5,7 @@
 //! Called by: tasks (inside, from their processor's caches) and foreign threads (from caches under a lock).
 //! Blocks: nothing; now and then a leaf lock, and once in a while a system call for more memory.
 
-use super::{ready, stacks, Inside, Shared};
+use super::{ready, record, stacks, Inside, Shared};
 use crate::base::counters::Counters;
 use crate::base::error::{Error, Result};
 use crate::primitive::{fence, sanitizer, Ordering::*};
@@ -108,6 +108,7 @@ fn make(i: Inside, what: &Spawn) -> Result<u64> {
     fill(t, what, id);
     let handle = Handle { index: t.index, generation: t.generation(), epoch: s.settings.epoch }.pack();
     p.counters.tasks_created.inc();
+    record::created(i, t);
     if t.bonds() != 0 {
         t.status.publish_new(Status::NewGlobal);
         // SAFETY: filled in and ours to queue.
@@ -167,6 +168,7 @@ pub fn spawn_foreign(s: &Shared, what: &Spawn) -> Result<u64> {
     fill(t, what, f.ids.0);
     f.ids.0 += 1;
     f.counters.tasks_created.inc();
+    record::created_outside(s, t);
     drop(foreign);
     let handle = Handle { index: t.index, generation: t.generation(), epoch: s.settings.epoch }.pack();
     t.status.publish_new(Status::NewGlobal);

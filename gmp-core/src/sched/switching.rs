@@ -11,7 +11,7 @@
 //!        C++ exception globals if there are any.
 //!  - W3. After `switch` nothing read before it about machine or processor is used.
 
-use super::{bound, find, hooks, ready, stacks, watched, Inside};
+use super::{bound, find, hooks, ready, record, stacks, watched, Inside};
 use crate::base::chaos::{self, Bug, Point};
 use crate::machine::{Commit, Machine};
 use crate::primitive::{sanitizer, tls, Ordering::*};
@@ -235,6 +235,7 @@ fn fresh(i: Inside, t: &Task) -> Option<switch::Sp> {
 #[inline(always)]
 pub unsafe fn arrived(m: &Machine) {
     chaos::point(Point::Commit);
+    record::switched(m);
     let yielded = m.yielded.get();
     if !yielded.is_null() {
         m.yielded.set(null_mut());

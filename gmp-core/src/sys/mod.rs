@@ -28,7 +28,7 @@
 //! | [`thread_table`] | one pointer a thread, destroyed at the thread's end (POSIX everywhere) | |
 //! | [`symbol::find`] | which function of which object lies at an address | |
 //! | [`peers::own_tid`], `has_thread`, `has_other_thread` | the numbers of the process's threads; of the own one without a system call | |
-//! | [`output::write_all`] | write all of some bytes to a descriptor | |
+//! | [`output::write_all`], [`output::create`] | write all of some bytes to a descriptor; a file to write to | |
 //! | [`fd`] | the system calls on the caller's descriptors, which do not block and raise no signal where they say so | as the system's |
 //! | [`endpoint`] | make sockets, bind and connect them, set their options; one descriptor for several of them | |
 //! | [`names`] | addresses of hosts and services, numbers of interfaces, as the system's library knows them | |

@@ -333,6 +333,11 @@ pub mod output {
     use super::{Errno, NO};
 
     /// Refused.
+    pub fn create(_: &std::ffi::CStr) -> Result<std::os::fd::OwnedFd, Errno> {
+        Err(NO)
+    }
+
+    /// Refused.
     pub fn write_all(_: i32, _: &[u8]) -> Result<(), Errno> {
         Err(NO)
     }

@@ -55,6 +55,7 @@ from ._group import Group
 from ._locks import Barrier, Condition, Event, Mutex, Once, RLock, RWLock, Semaphore, WaitGroup
 from ._select import Selected, recv, select, send
 from ._stats import Stats, stats
+from ._trace import trace
 
 # Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
 _LATE = {"aio": "aio", "servers": "servers"}
@@ -106,6 +107,7 @@ __all__ = [
     "servers",
     "sleep",
     "stats",
+    "trace",
     "yield_",
 ]
 

@@ -12,6 +12,7 @@ from ._dump import dump as dump
 from ._group import Group as Group
 from ._locks import Barrier as Barrier
 from ._locks import Condition as Condition
+from ._trace import trace as trace
 from ._locks import Event as Event
 from ._locks import Mutex as Mutex
 from ._locks import Once as Once
@@ -71,6 +72,7 @@ __all__ = [
     "servers",
     "sleep",
     "stats",
+    "trace",
     "yield_",
 ]
 

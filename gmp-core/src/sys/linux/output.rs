@@ -1,9 +1,29 @@
-//! Writing to a descriptor of the caller's.
+//! Writing to a descriptor of the caller's, or to a file of our own.
 //!
 //! Called by: dumps, outside the runtime. Blocks as long as the reader at the other end does not read.
 
 use super::errno;
 use crate::sys::Errno;
+use std::ffi::CStr;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// A file, made or emptied, to be written to; closed in programs that the process starts.
+pub fn create(path: &CStr) -> Result<OwnedFd, Errno> {
+    errno::keep(|| loop {
+        // SAFETY: the path ends with a zero; the mode is there as the flags want it.
+        let fd = unsafe {
+            libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC, 0o666)
+        };
+        if fd >= 0 {
+            // SAFETY: just opened, and nobody else's.
+            return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        match Errno::last() {
+            Errno(libc::EINTR) => {}
+            error => return Err(error),
+        }
+    })
+}
 
 /// Writes all of `bytes`: goes on after a signal, and waits for a descriptor that does not block to take more.
 /// A pipe or socket that nobody reads raises SIGPIPE, as for the caller's own `write`.
