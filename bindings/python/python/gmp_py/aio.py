@@ -5,7 +5,7 @@ one that runs inside a task. `run` runs a coroutine in a task, which is parked w
 an event loop of its own, so thousands may do so at once.
 
 A call of gmp_py that waits (``join``, ``recv``, ``sleep``, a lock) stops the event loop that it is made in, as
-``time.sleep`` would. In a coroutine, hand the call to a task, ``await aio.wrap(go(lock.acquire))``, and take what comes
+``time.sleep`` would. In a coroutine, hand the call to a task, ``await aio.wrap(go(event.wait))``, and take what comes
 from a channel with ``async for value in chan``.
 
 Example:
@@ -199,7 +199,7 @@ def _receive(chan: Chan[_T], future: asyncio.Future[_T]) -> None:
     except Cancelled:
         return
     except Exception as raised:
-        error = raised
+        error = raised.with_traceback(None)  # no cycle with this frame
 
     def settle() -> None:
         if error is None and future.done():
