@@ -58,7 +58,7 @@ from ._stats import Stats, stats
 from ._trace import trace
 
 # Imported when first asked for: they bring asyncio, concurrent.futures and socketserver, which cost more than all the rest.
-_LATE = {"aio": "aio", "servers": "servers"}
+_LATE = {"Executor": "_executor", "aio": "aio", "servers": "servers"}
 
 __all__ = [
     "Barrier",
@@ -68,6 +68,7 @@ __all__ = [
     "Condition",
     "Context",
     "Event",
+    "Executor",
     "GmpError",
     "Group",
     "Misuse",
