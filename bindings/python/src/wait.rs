@@ -372,7 +372,7 @@ pub unsafe fn may_enter() -> bool {
 unsafe fn decode(code: c_int) -> Wake {
     match code {
         0 => Wake::Signaled,
-        abi::ETIMEDOUT => Wake::TimedOut,
+        abi::ETIMEDOUT | abi::EAGAIN => Wake::TimedOut,
         _ => {
             // SAFETY: the GIL is held.
             unsafe { errors::raise_code(code) };
