@@ -54,10 +54,10 @@ def most_at_once(calls: list[Call]) -> int:
 def main(count: int, inside: bool) -> None:
     """Runs the calls on a cluster of two workers, or of one that is inside."""
     if inside:
-        cluster = LocalCluster(n_workers=1, threads_per_worker=ROOM, processes=False, dashboard_address=None)
+        cluster = LocalCluster(n_workers=1, threads_per_worker=ROOM, processes=False, dashboard_address=None)  # type: ignore[no-untyped-call]
     else:
-        cluster = LocalCluster(n_workers=2, threads_per_worker=ROOM, host="127.0.0.1", dashboard_address=None)
-    with cluster, Client(cluster) as client:
+        cluster = LocalCluster(n_workers=2, threads_per_worker=ROOM, host="127.0.0.1", dashboard_address=None)  # type: ignore[no-untyped-call]
+    with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         client.register_plugin(Tasks())
         calls: list[Call] = client.gather(client.map(ask, range(count)))
     print("sum", sum(call[0] for call in calls))

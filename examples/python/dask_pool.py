@@ -8,6 +8,7 @@ at the same time.
 import sys
 
 import dask
+from dask.delayed import delayed
 
 import gmp_py
 from gmp_py import Executor
@@ -27,8 +28,8 @@ def ask(n: int) -> int:
 
 def main(calls: int) -> int:
     """Has Dask run a graph in the tasks of an executor."""
-    answers = [dask.delayed(ask)(n) for n in range(calls)]
-    total = dask.delayed(sum)(answers)
+    answers = [delayed(ask)(n) for n in range(calls)]
+    total = delayed(sum)(answers)
     with Executor(calls) as executor, dask.config.set(scheduler="threads", pool=executor):
         result: int = total.compute()
     return result

@@ -45,7 +45,7 @@ def test_the_interpreter_exits_when_the_calls_have_ended(max_tasks):
         executor = gmp_py.Executor({max_tasks})
         def work(n):
             gmp_py.sleep(0.01)
-            print(n, flush=True)
+            print('%d ' % n, end='', flush=True)
         for n in range(3):
             executor.submit(work, n)
         executor.shutdown(wait=False)

@@ -9,8 +9,8 @@ from . import net as net
 from . import servers as servers
 from ._context import Context as Context
 from ._dump import dump as dump
-from ._group import Group as Group
 from ._executor import Executor as Executor
+from ._group import Group as Group
 from ._locks import Barrier as Barrier
 from ._locks import Condition as Condition
 from ._trace import trace as trace

@@ -37,7 +37,7 @@ class Future(concurrent.futures.Future[_T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._condition = Condition()
+        self._condition = Condition()  # type: ignore[assignment]  # its class is all that differs
         self._forks = _forks
 
     def _time(self, timeout: float | None) -> float | None:
@@ -100,8 +100,8 @@ class Executor(concurrent.futures.ThreadPoolExecutor):
             raise TypeError("initializer must be a callable")
         self._max_workers = workers
         self._limited = max_tasks is not None
-        self._initializer = initializer
-        self._initargs = initargs
+        self._prepare = initializer
+        self._prepare_args = initargs
         self._name = f"Executor-{next(_numbers)}"
         self._shutdown = False
         self._broken = False
@@ -202,10 +202,10 @@ class Executor(concurrent.futures.ThreadPoolExecutor):
             self._working.discard(me)
 
     def _initialize(self) -> None:
-        if self._initializer is None or self._broken:
+        if self._prepare is None or self._broken:
             return
         try:
-            self._initializer(*self._initargs)
+            self._prepare(*self._prepare_args)
         except BaseException:
             getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
             self._broken = True
