@@ -142,8 +142,7 @@ def run_one(test: unittest.TestCase) -> unittest.TestResult:
 def run(wanted: list[str], verbose: bool) -> int:
     queues = queue_classes()
     classes = lock_classes() | queues
-    if wanted == ["queues"]:
-        wanted = list(queues)
+    wanted = [name for want in wanted for name in (queues if want == "queues" else [want])]
     total = failed = skipped = 0
     for name in wanted:
         for test in unittest.defaultTestLoader.loadTestsFromTestCase(classes[name]):
