@@ -22,7 +22,7 @@ OUR_ROWS = (*GO_ROWS, "unannounced", "checkpoint", "entry", "kvd")
 MAY_ROWS = ("yield", "spawn_wait", "spawn_join", "fib", "parked", "ping_pong", "skynet", "mutex", "timers", "idle")
 BOOST_ROWS = (*MAY_ROWS, "mpmc")
 PTHREAD_ROWS = ("yield", "spawn_wait", "spawn_join", "parked", "blocking_storm", "ping_pong", "mpmc", "mutex", "idle")
-PY_ROWS = ("py_yield", "py_spawn_join", "py_parked")
+PY_ROWS = ("py_yield", "py_spawn_join", "py_queue", "py_parked")
 PY_STREAM_ROWS = (*PY_ROWS, "py_echo", "py_http")
 PY_SOCKET_ROWS = (*PY_STREAM_ROWS, "py_echo_socket", "py_wsgi")
 

@@ -149,6 +149,8 @@ ROWS = (
         sizes={"threads": 5_000}, procs=(1,)),
     Row("py_spawn_join", "spawn one Python task, join it, n times", 50_000, 5_000, 3, (Metric("task", "per task"),),
         sizes={"threads": 2_000}, procs=(1,)),
+    Row("py_queue", "two Python tasks, a channel or queue each way, n messages each way", 100_000, 10_000, 3,
+        (Metric("message", "per message"),), sizes={"threads": 10_000}, procs=(1,)),
     Row("py_parked", "n Python tasks wait on one event, then are woken at once", 20_000, 5_000, 1, PARKED,
         sizes={"threads": 2_000}, procs=(1,)),
     Row("py_echo", f"TCP echo by Python's tasks and streams: {SERVED}", 50, 50, 1, ECHO,
@@ -165,6 +167,8 @@ ROWS = (
 
 REMARKS = {
     ("parked", "tokio"): STACKLESS,
+    ("py_queue", "gmp"): "unbuffered; the others' queues have no bound",
+    ("py_queue", "greenlet"): "the switch itself carries the value: no queue, no scheduler",
     ("py_parked", "asyncio"): STACKLESS,
     ("py_parked", "uvloop"): STACKLESS,
     ("spawn_wait", "boost"): "child-first: each fiber runs to its end before the next is spawned",

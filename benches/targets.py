@@ -69,6 +69,7 @@ TARGETS = (
     *(Target("kvd", metric, 1 / 0.8, "redis") for metric in ("set", "get", "set_p16", "get_p16")),
     Target("py_yield", "yield", 0.35, "greenlet"),
     Target("py_spawn_join", "task", 0.15, "greenlet"),
+    Target("py_queue", "message", 0.15, "gevent"),
     Target("py_parked", "resident", 5400.0),
     *(Target(row, metric, 1.0, "gevent", procs)
       for row in ("py_http", "py_wsgi")
