@@ -450,7 +450,9 @@ def test_a_channel_stays_with_the_parent_of_a_fork():
         assert os.waitpid(pid, 0)[1] == 0
         waits.send("on")
         print(task.join(), chan.recv())
-        """
+        """,
+        "-W",
+        "ignore::DeprecationWarning",  # from 3.12 on a fork with threads is warned of
     )
     assert printed == "GmpError\n" * 7 + "5 1 False\non 1\n"
 

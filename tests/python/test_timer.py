@@ -302,7 +302,9 @@ def test_timers_stay_with_the_parent_of_a_fork():
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         print(timer.stop(), ticker.stop())
-        """
+        """,
+        "-W",
+        "ignore::DeprecationWarning",  # from 3.12 on a fork with threads is warned of
     )
     assert printed == "GmpError\n" * 2 + "True True\nTrue None\n"
 
