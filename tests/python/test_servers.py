@@ -228,29 +228,6 @@ def test_a_server_can_be_shut_down_in_a_handler_and_serve_again():
     server.server_close()
 
 
-def test_a_connection_that_rests_goes_on_while_a_handler_blocks(procs):
-    """A lock of threading, unpatched, holds up a handler until a request comes on a connection that was there before."""
-    released = threading.Event()
-
-    class Blocks(Pages):
-        def do_GET(self):
-            if self.path == "/block":
-                assert released.wait(HANG)
-            if self.path == "/release":
-                released.set()
-            self.answer(self.path.encode())
-
-    with Running(Http(("127.0.0.1", 0), Blocks)) as server:
-        resting, blocked = [http.client.HTTPConnection(*server.server_address, timeout=HANG) for _ in range(2)]
-        for connection, path in ((resting, "/first"), (blocked, "/first"), (blocked, "/block"), (resting, "/release")):
-            connection.request("GET", path)
-            if path != "/block":
-                assert connection.getresponse().read() == path.encode()
-        assert blocked.getresponse().read() == b"/block"
-        resting.close()
-        blocked.close()
-
-
 def test_ctrl_c_ends_a_server_in_the_main_thread():
     done = child(
         """
