@@ -61,7 +61,7 @@ def collect(counts: Chan[Counts], unreadable: Chan[str]) -> tuple[Counts, list[s
         index, value, ok = select(*left, timeout=60)
         if not ok:
             del left[index]
-        elif isinstance(value, Counts):
+        elif isinstance(value, collections.Counter):
             total += value
         else:
             bad.append(value)
@@ -86,7 +86,7 @@ def failing(root: str) -> str:
     """What comes out of a pipeline that fails."""
     try:
         words_below(root)
-    except* ValueError as group:
+    except ExceptionGroup as group:
         return "; ".join(map(str, group.exceptions))
     return "nothing"
 

@@ -35,6 +35,11 @@ def test_everybody_in_the_chat_hears_everybody():
     assert run("chat.py", "1") == "1 of 1 clients heard 0 others\n"
 
 
+def test_the_pipeline_counts_and_fails_as_a_whole():
+    assert "a pipeline that fails: a stage that fails" in run("pipeline.py")
+    assert " words, " in run("pipeline.py", str(EXAMPLES))
+
+
 def test_c_tasks_and_python_tasks_agree():
     if not shutil.which("cc"):
         pytest.skip("missing: cc")
