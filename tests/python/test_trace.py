@@ -130,6 +130,7 @@ def test_threads_trace_while_tasks_run(tmp_path):
     def busy():
         while not stop:
             gmp_py.go(gmp_py.yield_).join()
+            gmp_py.sleep(0.0005)
 
     tasks = [gmp_py.go(busy) for _ in range(3)]
 
