@@ -52,7 +52,8 @@ extern "C" {
     X(gmp_readv) X(gmp_writev) X(gmp_recv) X(gmp_send) X(gmp_recvfrom) X(gmp_sendto) X(gmp_recvmsg) X(gmp_sendmsg) \
     X(gmp_pread) X(gmp_pwrite) X(gmp_open) X(gmp_fsync) X(gmp_sendfile) X(gmp_splice) X(gmp_accept) X(gmp_connect) \
     X(gmp_poll_fd) X(gmp_fd_set_deadline) X(gmp_close_fd) X(gmp_dial) X(gmp_listen) X(gmp_wait_pid) \
-    X(gmp_signal_chan) X(gmp_parked_frames)
+    X(gmp_signal_chan) X(gmp_parked_frames) \
+    X(gmp_trace_start) X(gmp_trace_stop)
 
 #ifdef __cplusplus
 #define GMP_PY_MEMBER(name) decltype(&::name) name;
