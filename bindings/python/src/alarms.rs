@@ -354,8 +354,8 @@ unsafe fn fire(alarm: *mut Alarm, now: i64) {
         let func = std::mem::replace(&mut (*alarm).func, ptr::null_mut());
         let owner = std::mem::replace(&mut (*alarm).owner, ptr::null_mut());
         let task = task::new(func, ptr::null_mut());
-        let started = !task.is_null()
-            && task::spawn(task, ptr::null_mut(), ptr::null_mut(), shim::shim_default_stack());
+        let started =
+            !task.is_null() && task::spawn(task, ptr::null_mut(), ptr::null_mut(), shim::shim_default_stack());
         if !started && shim::shim_stopping() != 0 {
             ffi::PyErr_Clear(); // exit takes pending timers with it
         } else if !started {

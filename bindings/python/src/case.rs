@@ -202,12 +202,11 @@ impl Case {
     /// # Safety
     /// `case` was taken by the caller and its call not signaled yet, or is null.
     pub unsafe fn call_of(case: *mut Case) -> *mut Call {
-        // SAFETY: as the caller promises.
         if case.is_null() {
-            ptr::null_mut()
-        } else {
-            unsafe { (*case).call }
+            return ptr::null_mut();
         }
+        // SAFETY: as the caller promises.
+        unsafe { (*case).call }
     }
 }
 

@@ -130,7 +130,8 @@ unsafe extern "C" fn repr(object: Object) -> Object {
             (0, n) => (n, Some(c" receivers=")),
             (n, _) => (n, Some(c" senders=")),
         };
-        let waiting = who.map_or(ptr::null_mut(), |who| ffi::PyUnicode_FromFormat(c"%s%zu".as_ptr(), who.as_ptr(), count));
+        let waiting =
+            who.map_or(ptr::null_mut(), |who| ffi::PyUnicode_FromFormat(c"%s%zu".as_ptr(), who.as_ptr(), count));
         if who.is_some() && waiting.is_null() {
             return waiting;
         }

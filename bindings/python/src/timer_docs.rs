@@ -66,7 +66,8 @@ Example:
     >>> ticker.stop()
 ";
 
-pub const STOP_TICKER: &CStr = c"stop($self, /)\n--\n\nStops the ticks. The channel is not closed; a tick may be left in it.
+pub const STOP_TICKER: &CStr =
+    c"stop($self, /)\n--\n\nStops the ticks. The channel is not closed; a tick may be left in it.
 
 Raises:
     GmpError: The ticker belongs to the parent of a fork.
