@@ -59,10 +59,9 @@ static stack_protection_fn set_stack_protection;
  * frees the chunks of abandoned thread states (fork, finalization) gets EINVAL from munmap and goes on. */
 enum { ROOT_CHUNK = 2048 };
 
-#if PY_VERSION_HEX < 0x030C0000
-/* 3.11: Swap leaves the thread-specific word behind PyGILState_Ensure as it is. Its key is not public: it is the
- * one whose value is this thread's state. Looked for on machine threads only, just after they got their state, so no
- * other library has stored the same pointer there. */
+/* The thread-specific word behind PyGILState_Ensure: the state that this thread last had attached. Its key is not public: it is the
+ * one whose value is this thread's state. Looked for on machine threads only, just after they got their state, so no other
+ * library has stored the same pointer there. */
 static pthread_key_t auto_key;
 static int auto_key_known;
 
@@ -77,7 +76,19 @@ static int find_auto_key(PyThreadState *ts)
     }
     return -1;
 }
+
+/* What a Swap from `ts` to the machine's own state does to that word, without asking for the GIL: nothing on this thread names `ts` then,
+ * and the next thread that attaches it puts it into its own word. */
+static void unbind(py_machine *m, PyThreadState *ts)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    ts->_status.bound_gilstate = 0;
+    m->own->_status.bound_gilstate = 1;
+#else
+    (void)ts;
 #endif
+    pthread_setspecific(auto_key, m->own);
+}
 
 /* Has it given the GIL up? For the state of a task that a thread runs: by that thread, or, as a hint, by others. */
 static int is_detached(PyThreadState *ts)
@@ -104,12 +115,6 @@ static void swap_to(py_machine *m, PyThreadState *ts)
         m->attached = m->own;
     }
     if (m->attached != ts) {
-#if PY_VERSION_HEX >= 0x030C0000
-        /* A thread that leaves a state does so in two steps, the GIL free between them: it lets go of the old one, and
-         * binds the new one to itself, which unbinds the old. A task that was seen in between comes here still bound to
-         * that thread, and would not be bound to this one: PyGILState_Ensure would find another state. */
-        ts->_status.bound_gilstate = 0;
-#endif
         PyThreadState_Swap(ts);
         m->attached = ts;
         if (m->dead != NULL) {
@@ -118,7 +123,7 @@ static void swap_to(py_machine *m, PyThreadState *ts)
         }
     }
 #if PY_VERSION_HEX < 0x030C0000
-    pthread_setspecific(auto_key, ts);
+    pthread_setspecific(auto_key, ts); /* Swap leaves it as it is there */
 #endif
     GUARD_OFF(g);
 }
@@ -185,10 +190,8 @@ static int machine_start(void *user, void **m_out)
     m->own = PyThreadState_Get();
     m->tid = syscall(SYS_gettid);
     int code = 0;
-#if PY_VERSION_HEX < 0x030C0000
     if (!auto_key_known && find_auto_key(m->own) != 0)
         code = GMP_ENOTSUP;
-#endif
     if (code != 0 || before != PyGILState_UNLOCKED) {
         PyGILState_Release(before);
         PyMem_RawFree(m);
@@ -209,9 +212,7 @@ static void machine_end(void *user, void *mv)
         return;
     GUARD(g);
     PyEval_RestoreThread(m->own);
-#if PY_VERSION_HEX < 0x030C0000
     pthread_setspecific(auto_key, m->own); /* whatever foreign code has done to it */
-#endif
     PyGILState_Release(PyGILState_UNLOCKED);
     GUARD_OFF(g);
     PyMem_RawFree(m);
@@ -224,12 +225,16 @@ static void acquire(void *user, void *mv)
     token_taken();
 }
 
+/* Also on the stack of a task that leaves a machine whose token was taken: then it must not wait, so it does not Swap. */
 static void release(void *user, void *mv)
 {
     (void)user;
     py_machine *m = mv;
     if (m->attached != NULL) {
-        swap_to(m, m->own);
+        if (m->dead != NULL)
+            swap_to(m, m->own);
+        else
+            unbind(m, m->attached);
         PyEval_SaveThread();
         m->attached = NULL;
     }
@@ -270,6 +275,8 @@ static void leave_task(py_machine *m, py_task *t)
 {
     t->detached = (uint8_t)is_detached(t->ts);
     m->attached = t->detached ? NULL : t->ts;
+    if (t->detached)
+        unbind(m, t->ts); /* or a native task's callback would find a parked task's state */
     here.task = NULL;
 }
 
@@ -427,9 +434,7 @@ void shim_after_fork(void)
 {
     here.task = NULL;
     here.in_hook = 0;
-#if PY_VERSION_HEX < 0x030C0000
     auto_key_known = 0; /* 3.11 makes a new key in the child */
-#endif
     shim_exit_after_fork();
 }
 

@@ -106,6 +106,9 @@ pub struct Machine {
     pub searching: Cell<bool>,
     /// Runs an exclusive class's tasks: its token (`sched/token.rs`).
     pub token: Cell<*const c_void>,
+    /// A class's `switch_in` is running for its current task: what was left behind on the thread may still be the previous task's. Set
+    /// inside, cleared outside; others look while it is seized.
+    pub entering: AtomicBool,
     /// Class tasks run since the token was taken or last weighed.
     pub token_runs: Cell<u32>,
     pub classes: UnsafeCell<Vec<ClassSlot>>,
@@ -126,8 +129,8 @@ pub struct Machine {
     pub inbox_ticket: Cell<*mut Task>,
     /// `inbox_ticket` is in a queue.
     pub inbox_queued: AtomicBool,
-    /// What needs this very thread: started tasks that are pinned to it, exclusive classes at home here. Written by the machine's
-    /// own thread, and under a token's lock; not 0 while anything may still be delivered here.
+    /// What needs this very thread: started tasks that are pinned to it. Written by the machine's own thread, and by one that takes a
+    /// task over; not 0 while anything may still be delivered here.
     pub pins: AtomicU32,
     /// *lock*: which of the threads ever made runs it.
     pub thread: Cell<u64>,
@@ -167,6 +170,7 @@ impl Machine {
             slept: Cell::new(0),
             searching: Cell::new(false),
             token: Cell::new(std::ptr::null()),
+            entering: AtomicBool::new(false),
             token_runs: Cell::new(0),
             classes: UnsafeCell::new(Vec::new()),
             note: Note::new(),
@@ -226,7 +230,7 @@ impl Machine {
     }
 
     /// True when this very thread is needed for something that is not running: the machine must not be retired. Under the
-    /// scheduler's lock, of a machine without a processor (the order of the reads matters, see `token::serve`).
+    /// scheduler's lock, of a machine without a processor.
     pub fn is_needed(&self) -> bool {
         self.pins.load(Acquire) != 0 || self.inbox_len.load(Relaxed) != 0 || self.wants_processor.load(Relaxed)
     }

@@ -110,7 +110,7 @@ unsafe fn end_tasks(s: &Shared, m: &Machine, innermost: &Task, rooted: bool) {
                 stacks::recycle(i, stack);
             } else {
                 entry::store(t, outcome);
-                hooks::leaving(i, t);
+                hooks::ending(i, t);
                 serving::finish(i, t, &*class);
             }
         });

@@ -49,7 +49,7 @@ unsafe extern "C-unwind" fn task_main(_: usize) -> ! {
             if class {
                 // Its `finish` hook needs the machine's own stack.
                 store(t, ended);
-                super::hooks::leaving(i, t);
+                super::hooks::ending(i, t);
                 record::ended(i.m(), t);
                 i.m().ended.set(t as *const Task as *mut Task);
                 i.m().current.set(null_mut());
@@ -80,6 +80,9 @@ unsafe fn run(t: &Task, class: bool) -> (Inside, Outcome) {
         }
         switching::hint(t);
         record::started(m, t);
+        if class {
+            super::hooks::entering(m);
+        }
         m.exit();
         if class {
             super::hooks::entered_first(t);

@@ -1,10 +1,10 @@
 //! The hooks of task classes, where they are called (the list of when is in `task/class.rs`).
 //!
 //! Owns: the surroundings of each call: outside the runtime and perhaps blocking on the machine's own stack, inside where a task leaves.
-//! Always true: K4. Hooks that may block run on the machine's own stack or the entered task's, outside the runtime.
+//! Always true: K6. Hooks that may block run on the machine's own stack or the entered task's, outside the runtime.
 //! Called by: `token.rs`, and the switch for tasks of a class. Blocks: as the class's functions do.
 
-use super::{bound, Inside, Shared};
+use super::{bound, token, Inside, Shared};
 use crate::base::error::Error;
 use crate::machine::{ClassSlot, Machine};
 use crate::primitive::Ordering::*;
@@ -24,13 +24,32 @@ pub fn slot(m: &Machine, class: &Class) -> *mut c_void {
     unsafe { (&*m.classes.get()).get(class.index).map_or(null_mut(), |s| s.data) }
 }
 
-/// A class task leaves its stack: pin and `switch_out`. Inside.
+/// A class task leaves its stack for good: `switch_out`. Inside.
 ///
 /// # Safety
 /// `me` is the current task.
-pub unsafe fn leaving(i: Inside, me: &Task) {
+pub unsafe fn ending(i: Inside, me: &Task) {
     // SAFETY: the caller's promise.
     unsafe { leave_hooks(i.m(), me) };
+}
+
+/// A class task leaves its stack and will go on: pin and `switch_out`. Inside.
+///
+/// # Safety
+/// `me` is the current task.
+pub unsafe fn leaving(m: &Machine, me: &Task) {
+    // SAFETY: the caller's promise; the class lives as long as the runtime, the hooks as the class.
+    unsafe {
+        leave_hooks(m, me);
+        let class = &*me.class();
+        if class.has_own_lock() && !m.token.get().is_null() && !token::token_of(class).is_held_by(m) {
+            // K5: once it is visible another machine may take the task up, so nothing of it may be left on this thread.
+            if let Some(release) = class.hooks.release {
+                release(class.hooks.user, slot(m, class));
+            }
+            m.token.set(null());
+        }
+    }
 }
 
 unsafe fn leave_hooks(m: &Machine, me: &Task) {
@@ -59,7 +78,7 @@ unsafe fn leave_hooks(m: &Machine, me: &Task) {
 pub unsafe fn leaving_without_processor(m: &Machine, me: &Task) {
     if !me.class().is_null() {
         // SAFETY: the caller's promise.
-        unsafe { leave_hooks(m, me) };
+        unsafe { leaving(m, me) };
     }
 }
 
@@ -70,10 +89,17 @@ pub unsafe fn leaving_without_processor(m: &Machine, me: &Task) {
 pub unsafe fn entered(me: &Task) {
     // SAFETY: the caller's promise; after the call the machine may be another, so callers look it up anew.
     unsafe {
-        Inside::current().m().exit();
+        let m = Inside::current().m();
+        entering(m);
+        m.exit();
         entered_first(me);
         super::enter::enter();
     }
+}
+
+/// A class task's `switch_in` is about to be called. Inside.
+pub fn entering(m: &Machine) {
+    m.entering.store(true, Relaxed);
 }
 
 /// `switch_in`, outside already.
@@ -84,10 +110,11 @@ pub unsafe fn entered_first(me: &Task) {
     // SAFETY: as above.
     unsafe {
         let class = &*me.class();
+        let m = &*super::enter::task_machine();
         if let Some(switch_in) = class.hooks.switch_in {
-            let m = &*super::enter::task_machine();
             switch_in(class.hooks.user, slot(m, class), data(me));
         }
+        m.entering.store(false, Release);
     }
 }
 

@@ -10,7 +10,7 @@
 //! a look. When nothing moves and nothing waits it sleeps without bound, though tasks may be away in foreign code: who pushes
 //! a task or starts a timer wakes it (`attention.rs`).
 
-use super::retake::{Burners, Seat, Suspect, Why, SLICE};
+use super::retake::{Burners, Suspect, Why, SLICE};
 use super::{seeded, token, Shared};
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
@@ -50,6 +50,8 @@ struct Seen {
 struct Watch<'a> {
     s: &'a Shared,
     seen: Vec<Seen>,
+    /// The same of the holders of tokens.
+    held: Vec<Seen>,
     housekeeping: i64,
     follow: bool,
     /// A tracer is attached: each look costs more than all that is looked at, so they come every [`SLOW`].
@@ -86,6 +88,7 @@ pub extern "C" fn monitor_thread(arg: *mut c_void) -> *mut c_void {
     Watch {
         s,
         seen: Vec::new(),
+        held: Vec::new(),
         housekeeping,
         follow,
         traced,
@@ -186,7 +189,9 @@ impl Watch<'_> {
             // SAFETY: machines are not freed while the runtime lives.
             unsafe { m.as_ref() }.is_some_and(|m| self.waits(p, now) || token::waits_behind(m))
         };
-        self.s.procs().filter(waits).count()
+        let mut waiting = self.s.procs().filter(waits).count();
+        self.s.each_stranded(|_, _, _| waiting += 1);
+        waiting
     }
 
     /// Work waits for a machine, though a processor is idle.
@@ -242,6 +247,7 @@ impl Watch<'_> {
                 self.look(p, m, now, &mut found);
             }
         }
+        self.look_at_tokens(now, &mut found);
         s.see_to_poller(now);
         if s.lock.lock().starved {
             s.retry_starved();
@@ -287,12 +293,11 @@ impl Watch<'_> {
             p.attention.store(true, Relaxed);
             m.owner.request(YIELD);
         }
-        let stranded = token::strands(m);
         let stuck = now - seen.since;
         if m.inbox_len.load(Relaxed) != 0 && tick != INSIDE && stuck >= AWAY {
             token::revoke(s, m);
         }
-        if !waits && !stranded {
+        if !waits {
             // Another processor would not help.
             found.again = found.again.min(seen.slice_since + SLICE);
             return;
@@ -306,17 +311,46 @@ impl Watch<'_> {
                 found.acted |= s.retake(m, p, Why::Declared, seen.since);
             }
             seen.since + DECLARED
-        } else if s.idle.has_idle() && !stranded {
+        } else if s.idle.has_idle() {
             if stuck >= AWAY && p.runq.private_len() > 0 {
                 found.acted |= s.expose(m, p);
             }
             seen.since + AWAY
         } else {
-            let seat = Seat { m, p, waits, stranded };
-            found.acted |= s.suspect(seat, &mut seen.suspect, &mut self.burners, seen.since, now);
+            found.acted |= s.suspect(m, p, &mut seen.suspect, &mut self.burners, seen.since, now);
             seen.suspect.due()
         };
         found.again = found.again.min(due);
+    }
+
+    /// Holders of tokens that others wait for, with a processor or without.
+    fn look_at_tokens(&mut self, now: i64, found: &mut Found) {
+        let (s, all) = (self.s, &mut self.held);
+        s.each_stranded(|index, token, m| {
+            found.waiting += 1;
+            if all.len() <= index {
+                all.resize(index + 1, Seen::default());
+            }
+            let seen = &mut all[index];
+            let tick = m.owner.look();
+            if tick != seen.tick || m.index != seen.machine {
+                (seen.machine, seen.tick, seen.since) = (m.index, tick, now);
+                seen.suspect.begin(now);
+            }
+            if tick == INSIDE {
+                return;
+            }
+            let due = if m.blocking.load(Relaxed) {
+                if now - seen.since >= DECLARED {
+                    found.acted |= s.take_token(token, m, Why::Declared, seen.since);
+                }
+                seen.since + DECLARED
+            } else {
+                found.acted |= s.suspect_holder(token, m, &mut seen.suspect, seen.since, now);
+                seen.suspect.due()
+            };
+            found.again = found.again.min(due);
+        });
     }
 
     fn keep_house(&mut self, now: i64) {

@@ -12,16 +12,17 @@
 //!  - R2. All that was queued moves with the processor (`give_away`).
 //!  - R3. At most [`BURNERS`] machines for each processor compute without one: the kernel shares the CPUs out among
 //!        threads, and each of these takes a share. Those that sleep are bounded by `max_threads` only.
-//!  - R4. With the processor goes the token of a class with a lock of its own. For the token alone a machine loses both when the class
-//!        says that its task is blocked, and after [`SLICE`]; then R3 does not count, since all others of the class would wait behind
-//!        it, and its lock lets one of them compute at a time.
+//!  - R4. The token of a class with a lock of its own is taken (`token.rs`) when the class says that its holder's task is blocked, and
+//!        after [`SLICE`]. R3 does not count then: all others of the class would wait behind it, and its lock lets one of them compute
+//!        at a time.
 
 use super::record::{self, event::Taken};
-use super::{seeded, token, Shared};
+use super::token::{self, Token};
+use super::{seeded, Locked, Shared};
 use crate::base::chaos::{self, Point};
 use crate::machine::reading::Away;
 use crate::machine::Machine;
-use crate::primitive::Ordering::*;
+use crate::primitive::{MutexGuard, Ordering::*};
 use crate::processor::Processor;
 use crate::sys::observe::{self, Doing};
 
@@ -121,17 +122,6 @@ impl Suspect {
     }
 }
 
-/// A machine with its processor, and what waits behind it.
-#[derive(Clone, Copy)]
-pub struct Seat<'a> {
-    pub m: &'a Machine,
-    pub p: &'a Processor,
-    /// Work that the processor could run.
-    pub waits: bool,
-    /// Tasks wait for the token that the machine holds (`token::strands`).
-    pub stranded: bool,
-}
-
 /// The machines that compute without a processor. The monitor's own.
 #[derive(Default)]
 pub struct Burners {
@@ -203,6 +193,41 @@ impl Machine {
         burning
     }
 
+    /// Under the scheduler's lock: true when the machine is outside, and will not come in before [`Machine::let_in`] or, with a processor
+    /// that was taken, through that lock.
+    pub fn hold_outside(&self) -> bool {
+        if self.processor.load(Relaxed).is_null() {
+            // The request that told it so still stands, and must.
+            return self.owner.look() != crate::machine::owner::INSIDE;
+        }
+        self.owner.seize()
+    }
+
+    /// After [`Machine::hold_outside`]: nothing was taken.
+    pub fn let_in(&self) {
+        if !self.processor.load(Relaxed).is_null() {
+            self.owner.withdraw();
+        }
+    }
+
+    /// Something was taken from it, under the lock: notes what it did then.
+    pub fn note_taken(&self, s: &Shared, why: Why, since: i64) {
+        match why {
+            Why::Declared => s.tallies.handoffs.fetch_add(1, Relaxed),
+            Why::Blocked(call) => {
+                self.reading.set(Away { runs: false, call, since });
+                self.burning.store(false, Relaxed);
+                s.calls.count(call);
+                s.tallies.retakes_blocked.fetch_add(1, Relaxed)
+            }
+            Why::Running => {
+                self.reading.set(Away { runs: true, call: None, since });
+                self.burning.store(true, Relaxed);
+                s.tallies.retakes_running.fetch_add(1, Relaxed)
+            }
+        };
+    }
+
     fn still_burns(&self) -> bool {
         let sleeps = matches!(observe::look(self.tid.load(Relaxed)), Doing::Sleeps(_));
         if sleeps {
@@ -213,40 +238,40 @@ impl Machine {
 }
 
 impl Shared {
-    /// Work waits behind `m`, which has been outside since `since` without a word: for its processor (`waits`) or for the token that it
-    /// holds (`stranded`). True: its processor was retaken.
-    pub fn suspect(&self, seat: Seat<'_>, x: &mut Suspect, burners: &mut Burners, since: i64, now: i64) -> bool {
-        let Seat { m, p, waits, stranded } = seat;
+    /// Work waits behind `m`, which has been outside since `since` without a word. True: its processor was retaken.
+    pub fn suspect(
+        &self,
+        m: &Machine,
+        p: &Processor,
+        x: &mut Suspect,
+        burners: &mut Burners,
+        since: i64,
+        now: i64,
+    ) -> bool {
         if now < x.at {
             return false;
         }
         let doing = observe::look(m.tid.load(Relaxed));
-        let judged = match x.judge(doing, now) {
+        match x.judge(doing, now) {
+            // Who waits for the lock of its class keeps its processor for a while.
+            Some(why @ Why::Blocked(_)) if !token::is_patient(m) => {
+                x.asleep();
+                return self.retake(m, p, why, since);
+            }
+            Some(_) => x.runs(now),
             None => {
                 x.at = now + BLOCKED;
                 return false;
             }
-            Some(why) => why,
-        };
-        let says = self.class_says_blocked(m, p);
-        if let Why::Blocked(call) = judged {
-            // Who sleeps until it gets its class's lock is not blocked to its class: others of the class would wait for that lock too.
-            if says.unwrap_or(!token::is_patient(m)) || waits && says.is_some() {
-                x.asleep();
-                return self.retake(m, p, Why::Blocked(call), since);
-            }
         }
-        x.runs(now);
-        // It may have given up its class's lock for a moment only.
-        if says == Some(true) && now - since >= BLOCKED {
+        if self.class_says_blocked(m) == Some(true) {
             return self.retake(m, p, Why::Blocked(None), since);
         }
         let slice = if self.settings.seeded { seeded::PATIENCE_RUNNING } else { SLICE };
         if now - since < slice {
             return false;
         }
-        // R4.
-        if !burners.have_room(self) && !stranded {
+        if !burners.have_room(self) {
             // Asking costs a reading for each of them.
             x.at = now + SLICE;
             return false;
@@ -258,13 +283,38 @@ impl Shared {
         taken
     }
 
+    /// Tasks wait for the token that `m` holds, which has been outside since `since`. True: it was taken.
+    pub fn suspect_holder(&self, token: &Token, m: &Machine, x: &mut Suspect, since: i64, now: i64) -> bool {
+        if now < x.at {
+            return false;
+        }
+        let doing = observe::look(m.tid.load(Relaxed));
+        let Some(judged) = x.judge(doing, now) else {
+            x.at = now + BLOCKED;
+            return false;
+        };
+        let blocked = self.class_says_blocked(m) == Some(true);
+        if let (Why::Blocked(_), true) = (judged, blocked) {
+            x.asleep();
+            return self.take_token(token, m, judged, since);
+        }
+        x.runs(now);
+        let slice = if self.settings.seeded { seeded::PATIENCE_RUNNING } else { SLICE };
+        // Who computes may have given up its class's lock for a moment only.
+        match (blocked, now - since) {
+            (true, BLOCKED..) => self.take_token(token, m, Why::Blocked(None), since),
+            (_, stuck) if stuck >= slice => self.take_token(token, m, Why::Running, since),
+            _ => false,
+        }
+    }
+
     /// What the class of the task that runs there says, if it has an opinion.
-    fn class_says_blocked(&self, m: &Machine, p: &Processor) -> Option<bool> {
+    fn class_says_blocked(&self, m: &Machine) -> Option<bool> {
         let locked = self.lock.lock();
         if locked.classes.iter().all(|class| class.hooks.is_blocked.is_none()) {
             return None;
         }
-        if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
+        if !m.hold_outside() {
             return None;
         }
         // SAFETY: the machine is outside, and comes in through the lock that we hold: its task stays what it is. The
@@ -277,44 +327,33 @@ impl Shared {
                 class.hooks.is_blocked.map(|hook| hook(class.hooks.user, data) != 0)
             })
         };
-        m.owner.withdraw();
+        m.let_in();
         says
     }
 
-    /// Takes the processor from a machine that has stayed outside since `since`, and gives it away, and so with the token if its
-    /// class has a lock of its own (R4). False: the machine has come in meanwhile.
+    /// Takes the processor from a machine that has stayed outside since `since`, and gives it away. False: the machine
+    /// has come in meanwhile.
     pub fn retake(&self, m: &Machine, p: &Processor, why: Why, since: i64) -> bool {
         let locked = self.lock.lock();
         if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
             return false;
         }
+        self.take_away(locked, m, why, since);
+        true
+    }
+
+    /// The processor of a seized machine goes to others.
+    pub fn take_away(&self, locked: MutexGuard<'_, Locked>, m: &Machine, why: Why, since: i64) {
         let p = self.unassign(m);
         chaos::point(Point::Retake);
         record::retaken(self, m, p, why.noted());
-        match why {
-            Why::Declared => {
-                p.blocking_score.set(super::handoff::taken(p.blocking_score.get()));
-                self.tallies.handoffs.fetch_add(1, Relaxed);
-            }
-            Why::Blocked(call) => {
-                m.reading.set(Away { runs: false, call, since });
-                m.burning.store(false, Relaxed);
-                self.calls.count(call);
-                self.tallies.retakes_blocked.fetch_add(1, Relaxed);
-            }
-            Why::Running => {
-                m.reading.set(Away { runs: true, call: None, since });
-                m.burning.store(true, Relaxed);
-                self.tallies.retakes_running.fetch_add(1, Relaxed);
-            }
+        if why == Why::Declared {
+            p.blocking_score.set(super::handoff::taken(p.blocking_score.get()));
         }
-        // Before the processor goes, which then finds the class's ticket.
-        let taken = token::strip(self, m);
+        m.note_taken(self, why, since);
         self.give_away(locked, p);
-        token::pass_taken(self, taken);
         if m.inbox_len.load(Relaxed) != 0 {
             token::revoke(self, m);
         }
-        true
     }
 }

@@ -38,8 +38,8 @@ pub unsafe fn successor(i: Inside, class: &Class) -> Option<*mut Task> {
 }
 
 /// True when the leaving task must go to the machine's own stack rather than to other work.
-pub fn must_go_home(i: Inside, class: &Class) -> bool {
-    class.is_exclusive() && !i.m().token.get().is_null()
+pub fn must_go_home(class: &Class) -> bool {
+    class.is_exclusive()
 }
 
 /// Work that is not for the holder of the token.
@@ -116,6 +116,10 @@ unsafe fn run_tasks(i: Inside, token: &Token, first: *mut Task) {
         // SAFETY: inside with a processor, on the machine's own stack, with the token; `t` is ours to run.
         if unsafe { !run_here(Inside::assume(m), t, class, started) } {
             break;
+        }
+        if m.token.get().is_null() {
+            // It was taken, and the class knows (`hooks::leaving`).
+            return;
         }
         run_on = !m.processor.load(Relaxed).is_null() && m.owner.requested() == 0;
         if run_on && m.token_runs.get() >= BUDGET {

@@ -67,7 +67,7 @@ unsafe fn leave_bonded(i: Inside, me: &Task, commit: Commit) {
     unsafe {
         let class = me.class().as_ref();
         if class.is_some() {
-            hooks::leaving(i, me);
+            hooks::leaving(i.m(), me);
         }
         bound::leaving(i.m(), me);
         i.m().commit.set(commit);
@@ -77,7 +77,7 @@ unsafe fn leave_bonded(i: Inside, me: &Task, commit: Commit) {
                 i.p().counters.switches.inc();
                 (*next).sp.get()
             }
-            None if bound::is_locked(me) || class.is_some_and(|class| super::serving::must_go_home(i, class)) => {
+            None if bound::is_locked(me) || class.is_some_and(|class| super::serving::must_go_home(class)) => {
                 home(i, me)
             }
             None => destination(i, me),

@@ -11,6 +11,9 @@
 //!        the class has a lock of its own ([`OWN_LOCK`]) and `may_migrate` says so, asked by the machine that would.
 //!  - K4. The token is taken from a machine only if its class has a lock of its own: the task that runs there goes on in foreign
 //!        code until its next call of the runtime, and only that lock keeps it and the next holder's task apart.
+//!  - K5. A task that others can see has left nothing on the thread that it parked on: while its machine holds the token nobody else
+//!        takes it up, the token is not taken before the next task's `switch_in` is through ([`Machine::entering`]), and a machine
+//!        that does not hold it any more calls `release` first (`hooks::leaving`).
 //!
 //! A machine that serves a token runs the class's tasks back to back: a leaving task switches straight to the next
 //! started one; everything else goes through a loop (`serving.rs`). A machine whose token was taken serves on, in name:
@@ -19,7 +22,8 @@
 //! A pinned task that is ready goes to its machine. If the token is elsewhere then, it becomes a *claim*; who lets the token go
 //! promises it to the first claim's machine, if that is on its way, and sends the claim there.
 
-use super::{bound, hooks, inbox, Inside, Shared};
+use super::retake::Why;
+use super::{bound, hooks, inbox, ready, Inside, Shared};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::machine::Machine;
@@ -168,55 +172,71 @@ pub fn waits_behind(m: &Machine) -> bool {
     m.inbox_len.load(Relaxed) != 0 || seen(m).is_some_and(|token| token.len.load(Relaxed) > 0 && token.is_held_by(m))
 }
 
-/// Tasks wait for a token that `m` holds and that may be taken from it, since it runs a task. A hint.
-pub fn strands(m: &Machine) -> bool {
-    m.runs_task()
-        && seen(m)
-            .is_some_and(|token| token.len.load(Relaxed) > 0 && token.is_held_by(m) && token.class().has_own_lock())
-}
-
 /// `m` waits for the lock of a class whose last holders always got it too late: it keeps its processor for a while. A hint.
 pub fn is_patient(m: &Machine) -> bool {
     !m.runs_task() && seen(m).is_some_and(|token| token.is_held_by(m) && token.patient.load(Relaxed))
 }
 
-/// Takes the token from a machine whose task stays outside; what is left to do is for `pass_taken`, after the scheduler's lock. Under
-/// that lock, of a machine that is seized.
-pub fn strip(s: &Shared, m: &Machine) -> Taken {
-    let none = Taken(None);
-    let Some(token) = seen(m) else { return none };
-    // SAFETY: classes live as long as the runtime. The machine is outside, and comes in through the lock that we hold: its task
-    // stays what it is.
-    let (class, of_class) = unsafe {
-        let task = m.current.get();
-        (&*token.class, !task.is_null() && std::ptr::eq((*task).class(), token.class))
-    };
-    if !of_class || !class.has_own_lock() {
-        return none;
+impl Shared {
+    /// The tokens that may be taken, with the machine that holds each while tasks wait for it.
+    pub fn each_stranded(&self, mut f: impl FnMut(usize, &Token, &Machine)) {
+        let mut index = 0;
+        loop {
+            let token: *const Token = match self.lock.lock().tokens.get(index) {
+                Some(token) => &**token,
+                None => return,
+            };
+            // SAFETY: tokens and machines live as long as the runtime.
+            unsafe {
+                if let Some(m) = (*token).stranded_behind() {
+                    f(index, &*token, m);
+                }
+            }
+            index += 1;
+        }
     }
-    match token.leave(m) {
-        Passing::Nothing => none,
-        Passing::Ticket => {
-            let ticket = class.ticket.get();
+
+    /// Takes the token from `m`, whose task stays outside, with the processor if it has one. False: the machine has come in, or it is
+    /// not the class's task that runs there.
+    pub fn take_token(&self, token: &Token, m: &Machine, why: Why, since: i64) -> bool {
+        let locked = self.lock.lock();
+        if !token.is_held_by(m) || !m.hold_outside() {
+            return false;
+        }
+        // SAFETY: the machine is outside, and comes in through the lock that we hold: its task stays what it is.
+        let of_class = unsafe {
+            let task = m.current.get();
+            !task.is_null() && std::ptr::eq((*task).class(), token.class)
+        };
+        // K5.
+        if !of_class || m.entering.load(Acquire) {
+            m.let_in();
+            return false;
+        }
+        let passing = token.leave(m);
+        // The claim's machine is looked at under the scheduler's lock.
+        let ticket = matches!(passing, Passing::Ticket);
+        if ticket {
+            let ticket = token.class().ticket.get();
             // SAFETY: the class's own record, in no queue. The processor that is given away next finds it.
             unsafe {
                 (*ticket).status.arm_ticket();
-                s.global.push(ticket);
+                self.global.push(ticket);
             }
-            none
         }
-        Passing::Claim(task) => Taken(Some((token, task))),
-    }
-}
-
-/// A claim that is due to be sent.
-pub struct Taken(Option<(*const Token, *mut Task)>);
-
-/// See [`strip`].
-pub fn pass_taken(s: &Shared, taken: Taken) {
-    if let Taken(Some((token, task))) = taken {
-        // SAFETY: tokens live as long as the runtime.
-        unsafe { (*token).pass(s, None, Passing::Claim(task)) };
+        if m.processor.load(Relaxed).is_null() {
+            m.note_taken(self, why, since);
+            drop(locked);
+            if ticket {
+                ready::submitted(self);
+            }
+        } else {
+            self.take_away(locked, m, why, since);
+        }
+        if !ticket {
+            token.pass(self, None, passing);
+        }
+        true
     }
 }
 
@@ -314,6 +334,15 @@ impl Token {
         // SAFETY: taken from the queue: ours.
         unsafe { (*first).status.start() };
         Some(first)
+    }
+
+    /// The machine that holds the token, and runs a task with it, if others wait and it may be taken. A hint.
+    fn stranded_behind(&self) -> Option<&Machine> {
+        if !self.class().has_own_lock() || self.len.load(Relaxed) == 0 {
+            return None;
+        }
+        // SAFETY: machines live as long as the runtime.
+        unsafe { self.holder.load(Relaxed).as_ref() }.filter(|m| m.runs_task())
     }
 
     pub fn is_held_by(&self, m: &Machine) -> bool {
