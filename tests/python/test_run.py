@@ -195,6 +195,56 @@ def test_an_uncaught_ctrl_c_ends_the_process_by_the_signal():
     assert err.rstrip().endswith("KeyboardInterrupt")
 
 
+@pytest.mark.parametrize("main", ["gmp_py.sleep(1000)", "[None for _ in iter(int, 1)]", "gmp_py.go(gmp_py.sleep, 1000).join()"])
+def test_an_interrupted_main_is_cancelled_and_cleans_up_first(main):
+    out = ok(
+        f"""
+        import signal, gmp_py
+        def main():
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            try:
+                {main}
+            except gmp_py.Cancelled:
+                gmp_py.sleep(0.001)
+                print('cleaned up')
+                raise
+        class Poke(Exception): pass
+        def handler(*_):
+            raise Poke
+        signal.signal(signal.SIGALRM, handler)
+        try:
+            gmp_py.run(main)
+        except Poke:
+            print('Poke came out of run')
+        print(gmp_py.run(pow, 2, 3))
+        """
+    )
+    assert out == "cleaned up\nPoke came out of run\n8\n"
+
+
+def test_a_main_that_does_not_clean_up_is_not_waited_for():
+    out = ok(
+        """
+        import signal, time, gmp_py
+        def main():
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            while True:
+                try:
+                    gmp_py.sleep(1000)
+                except gmp_py.Cancelled:
+                    pass
+        def handler(*_):
+            raise KeyError
+        signal.signal(signal.SIGALRM, handler)
+        try:
+            gmp_py.run(main)
+        except KeyError:
+            print('KeyError')
+        """
+    )
+    assert out == "KeyError\n"
+
+
 def test_signal_handlers_run_in_the_main_thread():
     out = ok(
         """

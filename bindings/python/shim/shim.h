@@ -51,6 +51,7 @@ py_task *shim_current(void);
 int shim_caller(void);
 PyThreadState *shim_detach(void);
 void shim_attach(PyThreadState *ts);
+void shim_restore_exception(PyObject *error); /* takes it */
 void shim_thread_enter(void);               /* a new thread takes the GIL, and a thread state for ever */
 void shim_thread_attach(PyThreadState *ts); /* as shim_attach, on that thread */
 int shim_at_jump(PyThreadState *ts, uint64_t ident);

@@ -2,7 +2,7 @@
  *
  * Owns: nothing.
  *
- * Called by: src/clock.rs, src/target.rs. The first two wait for the GIL; once the interpreter is gone they do not
+ * Called by: src/clock.rs, src/target.rs, src/scope.rs. shim_thread_enter and shim_thread_attach wait for the GIL; once the interpreter is gone they do not
  * return. */
 #include "gil.h"
 #include <opcode.h>
@@ -13,6 +13,15 @@ void shim_thread_enter(void)
     leave_if_closing();
     PyGILState_Ensure();
     GUARD_OFF(g);
+}
+
+void shim_restore_exception(PyObject *error)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
 }
 
 void shim_thread_attach(PyThreadState *ts)

@@ -14,7 +14,7 @@
 
 use crate::clock::{self, Key};
 use crate::target::{self, Target};
-use crate::{abi, errors, wait};
+use crate::{abi, errors, shim, wait};
 use pyo3::ffi;
 use std::ffi::c_void;
 use std::ptr;
@@ -239,8 +239,8 @@ unsafe fn end(scope: *mut Scope, value: *mut ffi::PyObject) -> Exit {
         let mut at = ffi::PyException_GetContext(value);
         while !at.is_null() && at != (*scope).handled {
             if ffi::Py_TYPE(at) as *mut ffi::PyObject == errors::CANCELLED.get() {
-                ffi::PyErr_SetObject(errors::CANCELLED.get(), at);
-                ffi::Py_DECREF(at);
+                // Restored, not raised anew: its chain must not come to hold the newer ones.
+                shim::shim_restore_exception(at);
                 return Exit::Raise;
             }
             let next = ffi::PyException_GetContext(at);

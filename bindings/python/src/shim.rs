@@ -45,6 +45,7 @@ extern "C" {
     pub fn shim_caller() -> c_int;
     pub fn shim_detach() -> *mut ffi::PyThreadState;
     pub fn shim_attach(state: *mut ffi::PyThreadState);
+    pub fn shim_restore_exception(error: *mut ffi::PyObject);
     pub fn shim_thread_enter();
     pub fn shim_thread_attach(state: *mut ffi::PyThreadState);
     pub fn shim_at_jump(state: *mut ffi::PyThreadState, ident: u64) -> c_int;
