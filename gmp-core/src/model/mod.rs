@@ -50,6 +50,8 @@ mod state;
 #[cfg(test)]
 mod timer;
 #[cfg(test)]
+mod token;
+#[cfg(test)]
 mod wait_group;
 #[cfg(test)]
 mod waiter;
@@ -131,6 +133,10 @@ pub enum Break {
     RingPutEarly,
     /// A ring gives its slots back before they are read.
     RingTakenEarly,
+    /// A task that leaves a machine without its class's token is seen before its state is let go.
+    TokenReleaseLate,
+    /// A machine does not say that the next task's state is being attached.
+    TokenNotEntering,
 }
 
 thread_local! {
