@@ -396,9 +396,9 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("wait", ["stream.read(1)", "stream.readline()", "listener.accept(); listener.accept()"])
-def test_ctrl_c_ends_a_run_whose_main_waits_and_exit_cleans_up(wait):
+def test_ctrl_c_ends_a_run_whose_main_waits_and_cleans_up_first(wait):
     done = child(INTERRUPTED.format(wait=wait, call="gmp_py.run(wait)"))
-    assert (done.returncode, done.stdout) == (0, "interrupted\ncleaned\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "cleaned\ninterrupted\n"), done.stderr
     assert "Traceback" not in done.stderr
 
 
