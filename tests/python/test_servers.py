@@ -92,7 +92,8 @@ def test_http_server_keeps_connections_and_serves_many(procs):
 
         for task in [go(client, n) for n in range(100)]:
             task.join(HANG)
-        assert len(os.listdir("/proc/self/task")) < before + 20
+        # Two tasks a connection; a busy system lets the monitor start more threads than the processors need.
+        assert len(os.listdir("/proc/self/task")) < before + 100
 
 
 def test_http_client_and_urllib_of_the_standard_library_get_answers_from_plain_threads():
@@ -226,6 +227,29 @@ def test_a_server_can_be_shut_down_in_a_handler_and_serve_again():
             assert near.recv(100) == b"ended"
         serving.join(HANG)
     server.server_close()
+
+
+def test_a_connection_that_rests_goes_on_while_a_handler_blocks(procs):
+    """A lock of threading, unpatched, holds up a handler until a request comes on a connection that was there before."""
+    released = threading.Event()
+
+    class Blocks(Pages):
+        def do_GET(self):
+            if self.path == "/block":
+                assert released.wait(HANG)
+            if self.path == "/release":
+                released.set()
+            self.answer(self.path.encode())
+
+    with Running(Http(("127.0.0.1", 0), Blocks)) as server:
+        resting, blocked = [http.client.HTTPConnection(*server.server_address, timeout=HANG) for _ in range(2)]
+        for connection, path in ((resting, "/first"), (blocked, "/first"), (blocked, "/block"), (resting, "/release")):
+            connection.request("GET", path)
+            if path != "/block":
+                assert connection.getresponse().read() == path.encode()
+        assert blocked.getresponse().read() == b"/block"
+        resting.close()
+        blocked.close()
 
 
 def test_ctrl_c_ends_a_server_in_the_main_thread():

@@ -288,6 +288,23 @@ def test_results_are_closed_and_exc_info_replaces_a_head():
     assert closed == [1]
 
 
+def test_blocking_in_an_application_does_not_stop_others():
+    """A lock of the standard library, unpatched: five requests have to be inside at once."""
+    barrier = threading.Barrier(5)
+
+    def app(environ, start_response):
+        barrier.wait(HANG)
+        return echo(environ, start_response)
+
+    with Running(app) as running:
+        socks = [running.dial() for _ in range(5)]
+        for sock in socks:
+            sock.sendall(request("GET / HTTP/1.1", "Host: here", "Connection: close"))
+        for sock in socks:
+            assert b"".join(iter(lambda: sock.recv(65536), b"")).endswith(b"/")
+            sock.close()
+
+
 def test_stop_answers_what_is_under_way_and_closes_what_rests():
     begun, may_go = [], []
 
