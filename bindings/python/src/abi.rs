@@ -4,7 +4,7 @@
 //! Owns: nothing. Blocks: `gmp_wg_wait`, `gmp_yield`, `gmp_checkpoint`, `gmp_sleep` and what takes a deadline park a task
 //! or block a thread.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void, CStr};
 
 pub const EAGAIN: c_int = -11;
 pub const ENOMEM: c_int = -12;
@@ -43,7 +43,7 @@ pub struct Stats {
 
 impl Stats {
     /// Every number under the name it has in the header.
-    pub fn named(&self) -> Vec<(&'static str, i128)> {
+    pub fn named(&self) -> Vec<(&'static CStr, i128)> {
         let counters = COUNTERS.into_iter().zip(self.counters.map(i128::from));
         let levels = LEVELS.into_iter().zip(self.levels.map(i128::from));
         let threads = THREADS.into_iter().zip(self.threads.map(i128::from));
@@ -52,25 +52,26 @@ impl Stats {
     }
 }
 
-const COUNTERS: [&str; 13] = [
-    "tasks_created",
-    "tasks_ended",
-    "switches",
-    "steals",
-    "parks",
-    "wakes",
-    "handoffs",
-    "retakes_blocked",
-    "retakes_running",
-    "polls",
-    "timers_fired",
-    "thread_limit_hits",
-    "deadlocks",
+const COUNTERS: [&CStr; 13] = [
+    c"tasks_created",
+    c"tasks_ended",
+    c"switches",
+    c"steals",
+    c"parks",
+    c"wakes",
+    c"handoffs",
+    c"retakes_blocked",
+    c"retakes_running",
+    c"polls",
+    c"timers_fired",
+    c"thread_limit_hits",
+    c"deadlocks",
 ];
-const LEVELS: [&str; 6] =
-    ["tasks_runnable", "tasks_running", "tasks_blocked", "tasks_parked", "timers_pending", "poll_waiters"];
-const THREADS: [&str; 6] = ["procs", "procs_idle", "threads", "threads_idle", "threads_searching", "threads_peak"];
-const STACK_BYTES: [&str; 2] = ["stack_bytes_reserved", "stack_bytes_resident"];
+const LEVELS: [&CStr; 6] =
+    [c"tasks_runnable", c"tasks_running", c"tasks_blocked", c"tasks_parked", c"timers_pending", c"poll_waiters"];
+const THREADS: [&CStr; 6] =
+    [c"procs", c"procs_idle", c"threads", c"threads_idle", c"threads_searching", c"threads_peak"];
+const STACK_BYTES: [&CStr; 2] = [c"stack_bytes_reserved", c"stack_bytes_resident"];
 
 pub type TaskFn = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 pub type DeferFn = unsafe extern "C" fn(*mut c_void);

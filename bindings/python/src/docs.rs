@@ -249,5 +249,7 @@ pub const AT_EXIT: Entry = (c"_at_exit", c"_at_exit()\n--\n\nEnds the tasks when
 
 pub const LOOK: Entry = (c"_look", c"_look()\n--\n\nGives the runtime's dump and the frames of every Python task.");
 
+pub const STATS: Entry = (c"_stats", c"_stats()\n--\n\nGives the runtime's numbers by name.");
+
 pub const TRACE_START: Entry = (c"_trace_start", c"_trace_start(path, /)\n--\n\nBegins a trace into a file.");
 pub const TRACE_STOP: Entry = (c"_trace_stop", c"_trace_stop()\n--\n\nEnds the trace.");

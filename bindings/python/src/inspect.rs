@@ -1,6 +1,6 @@
-//! What `gmp_py.dump` shows: the runtime's own dump, and where the Python code of every task stands.
+//! What `gmp_py.dump` shows: the runtime's own dump, and where the Python code of every task stands. What `gmp_py.stats` shows.
 //!
-//! Owns: nothing. The text is made in `python/gmp_py/_dump.py`.
+//! Owns: nothing. The text is made in `python/gmp_py/_dump.py`, the named tuple in `_stats.py`.
 //!
 //! Always true: between the first and the last frame that is looked at nobody else runs Python code. The GIL is held and
 //! the collector, which 3.11 may call from any allocation, is off.
@@ -169,14 +169,42 @@ unsafe fn place_of(frame: *mut ffi::PyFrameObject) -> Object {
     }
 }
 
+/// The runtime's numbers by name.
+unsafe extern "C" fn stats(_: Object, _: Object) -> Object {
+    // SAFETY: the GIL is held; the struct has the size that is told. A getter: it does not enter the scheduler.
+    unsafe {
+        let mut stats = abi::Stats::default();
+        let code = abi::gmp_stats(&mut stats, size_of::<abi::Stats>());
+        if code != 0 {
+            return errors::raise_code(code);
+        }
+        let numbers = ffi::PyDict_New();
+        if numbers.is_null() {
+            return numbers;
+        }
+        for (name, value) in stats.named() {
+            let number = match u64::try_from(value) {
+                Ok(value) => ffi::PyLong_FromUnsignedLongLong(value),
+                Err(_) => ffi::PyLong_FromLongLong(value as i64),
+            };
+            let added = !number.is_null() && ffi::PyDict_SetItemString(numbers, name.as_ptr(), number) == 0;
+            ffi::Py_XDECREF(number);
+            if !added {
+                ffi::Py_DECREF(numbers);
+                return ptr::null_mut();
+            }
+        }
+        numbers
+    }
+}
+
 /// The functions. The table lives as long as the process.
 pub fn methods() -> &'static mut [ffi::PyMethodDef] {
-    let (name, doc) = docs::LOOK;
-    let ml_meth = ffi::PyMethodDefPointer { PyCFunction: look };
-    Box::leak(Box::new([ffi::PyMethodDef {
+    let row = |(name, doc): docs::Entry, f| ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth,
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: f },
         ml_flags: ffi::METH_NOARGS,
         ml_doc: doc.as_ptr(),
-    }]))
+    };
+    Box::leak(Box::new([row(docs::LOOK, look), row(docs::STATS, stats)]))
 }

@@ -10,7 +10,6 @@ use crate::{
 use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 
@@ -186,21 +185,5 @@ fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
         };
         module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)?;
     }
-    module.add_function(pyo3::wrap_pyfunction!(_stats, module)?)
-}
-
-/// The runtime's numbers by name; `gmp_py.stats` makes a Stats of them.
-#[pyfunction]
-fn _stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let mut stats = abi::Stats::default();
-    // SAFETY: the struct has the size that is told. A getter: it does not enter the scheduler.
-    let code = unsafe { abi::gmp_stats(&mut stats, std::mem::size_of::<abi::Stats>()) };
-    if code != 0 {
-        return Err(PyRuntimeError::new_err(message(code)));
-    }
-    let numbers = PyDict::new(py);
-    for (name, value) in stats.named() {
-        numbers.set_item(name, value)?;
-    }
-    Ok(numbers)
+    Ok(())
 }

@@ -191,6 +191,14 @@ Example:
     True
 ";
 
+// `_thread`'s lock has these names too, and code that was written for it may use them.
+const ACQUIRE_LOCK_DOC: &CStr = c"acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\nThe old name of ``acquire``.
+
+Args:
+    blocking: Whether to wait at all.
+    timeout: Seconds to wait; -1, None and infinity wait for ever.
+";
+
 /// Makes the type; NULL with an exception set on failure.
 ///
 /// # Safety
@@ -200,6 +208,14 @@ pub unsafe fn make() -> Object {
         named(c"acquire", acquire, ACQUIRE_DOC),
         plain(c"release", release, ffi::METH_NOARGS, RELEASE_DOC),
         plain(c"locked", locked, ffi::METH_NOARGS, LOCKED_DOC),
+        named(c"acquire_lock", acquire, ACQUIRE_LOCK_DOC),
+        plain(
+            c"release_lock",
+            release,
+            ffi::METH_NOARGS,
+            c"release_lock($self, /)\n--\n\nThe old name of ``release``.",
+        ),
+        plain(c"locked_lock", locked, ffi::METH_NOARGS, c"locked_lock($self, /)\n--\n\nThe old name of ``locked``."),
         plain(c"__enter__", enter, ffi::METH_NOARGS, c"__enter__($self, /)\n--\n\n"),
         positional(c"__exit__", leave, c"__exit__($self, /, *args)\n--\n\n"),
         plain(c"_at_fork_reinit", at_fork_reinit, ffi::METH_NOARGS, c"_at_fork_reinit($self, /)\n--\n\n"),

@@ -77,9 +77,7 @@ unsafe fn leave_bonded(i: Inside, me: &Task, commit: Commit) {
                 i.p().counters.switches.inc();
                 (*next).sp.get()
             }
-            None if bound::is_locked(me) || class.is_some_and(|class| super::serving::must_go_home(class)) => {
-                home(i, me)
-            }
+            None if bound::is_locked(me) || class.is_some_and(super::serving::must_go_home) => home(i, me),
             None => destination(i, me),
         };
         swap(i.m(), me, to);
