@@ -197,6 +197,29 @@ const ACQUIRE_LOCK_DOC: &CStr = c"acquire_lock($self, /, blocking=True, timeout=
 Args:
     blocking: Whether to wait at all.
     timeout: Seconds to wait; -1, None and infinity wait for ever.
+
+Example:
+    >>> import gmp_py
+    >>> gmp_py.Mutex().acquire_lock()
+    True
+";
+
+const RELEASE_LOCK_DOC: &CStr = c"release_lock($self, /)\n--\n\nThe old name of ``release``.
+
+Example:
+    >>> import gmp_py
+    >>> mutex = gmp_py.Mutex()
+    >>> mutex.acquire_lock()
+    True
+    >>> mutex.release_lock()
+";
+
+const LOCKED_LOCK_DOC: &CStr = c"locked_lock($self, /)\n--\n\nThe old name of ``locked``.
+
+Example:
+    >>> import gmp_py
+    >>> gmp_py.Mutex().locked_lock()
+    False
 ";
 
 /// Makes the type; NULL with an exception set on failure.
@@ -209,13 +232,8 @@ pub unsafe fn make() -> Object {
         plain(c"release", release, ffi::METH_NOARGS, RELEASE_DOC),
         plain(c"locked", locked, ffi::METH_NOARGS, LOCKED_DOC),
         named(c"acquire_lock", acquire, ACQUIRE_LOCK_DOC),
-        plain(
-            c"release_lock",
-            release,
-            ffi::METH_NOARGS,
-            c"release_lock($self, /)\n--\n\nThe old name of ``release``.",
-        ),
-        plain(c"locked_lock", locked, ffi::METH_NOARGS, c"locked_lock($self, /)\n--\n\nThe old name of ``locked``."),
+        plain(c"release_lock", release, ffi::METH_NOARGS, RELEASE_LOCK_DOC),
+        plain(c"locked_lock", locked, ffi::METH_NOARGS, LOCKED_LOCK_DOC),
         plain(c"__enter__", enter, ffi::METH_NOARGS, c"__enter__($self, /)\n--\n\n"),
         positional(c"__exit__", leave, c"__exit__($self, /, *args)\n--\n\n"),
         plain(c"_at_fork_reinit", at_fork_reinit, ffi::METH_NOARGS, c"_at_fork_reinit($self, /)\n--\n\n"),
