@@ -118,6 +118,27 @@ def test_threads_are_waited_for_at_exit():
         assert ok(textwrap.dedent(script).format(threads)) == "late\n"
 
 
+def test_what_has_a_thread_of_its_own_can_be_called_at_exit():
+    """From 3.12 on no thread starts then."""
+    out = ok(
+        """
+        import socket
+        import gmp_py
+        gmp_py.monkey.patch_all()
+        begun = gmp_py.Event()
+        def resting():
+            try:
+                begun.set()
+                gmp_py.sleep(float("inf"))
+            finally:
+                print(socket.gethostbyname("localhost"))
+        gmp_py.go(resting)
+        begun.wait()
+        """
+    )
+    assert out == "127.0.0.1\n"
+
+
 @pytest.mark.parametrize("where", ["fork()", "in_task(fork)"])
 def test_a_forked_child_goes_on_under_the_patches(where):
     patched(

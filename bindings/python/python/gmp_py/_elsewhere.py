@@ -72,26 +72,35 @@ def _work() -> None:
         del call
 
 
+def _start_worker(call: _Call) -> bool:
+    """False: there are no threads to be had, and nobody else has the call. From 3.12 on that is so while the interpreter exits."""
+    global _workers
+    try:
+        _thread.start_new_thread(_work, ())
+    except BaseException as error:
+        with _lock:
+            _workers -= 1
+            alone = _workers == 0 and call in _waiting
+            if alone:
+                _waiting.remove(call)
+        if alone:
+            os.close(call.wake)
+            if not isinstance(error, RuntimeError):
+                raise
+            return False
+    return True
+
+
 def call_elsewhere(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Gives what ``function(*args, **kwargs)`` gives or raises, called on another thread. For tasks."""
+    """Gives what ``function(*args, **kwargs)`` gives or raises, called on another thread if there can be one. For tasks."""
     global _workers
     call = _Call(lambda: function(*args, **kwargs))
     with _lock:
         _waiting.append(call)
         start = _workers < MOST
         _workers += start
-    if start:
-        try:
-            _thread.start_new_thread(_work, ())
-        except BaseException:
-            with _lock:
-                _workers -= 1
-                alone = _workers == 0 and call in _waiting
-                if alone:
-                    _waiting.remove(call)
-            if alone:
-                os.close(call.wake)
-                raise
+    if start and not _start_worker(call):
+        return function(*args, **kwargs)
     return call.wait()
 
 
