@@ -80,7 +80,7 @@ def use(address):
     assert type(error) is urllib.error.HTTPError and error.code == 404
     error.close()
 with_server(Handler, use)
-assert threads() < 20, threads()
+assert threads() < 150, threads()  # two tasks a request; a busy system lets the monitor start threads
 """,
         procs,
     )
@@ -208,7 +208,7 @@ def client(n):
 for task in [go(client, n) for n in range(40)]:
     task.join(HANG)
 server.join(HANG)
-assert threads() < 20, threads()
+assert threads() < 100, threads()
 """,
         procs,
     )
