@@ -280,6 +280,64 @@ SCENARIO(storm_on_one_processor) { storm(1); }
 SCENARIO(storm_on_two_processors) { storm(2); }
 SCENARIO(storm_on_four_processors) { storm(4); }
 
+/* Plain tasks' sections end by what members do that may move: the token must not be kept for the thread of one that may not. */
+enum { SECTIONS = 16, BYTES = 2000 };
+
+static void *sections(void *arg) {
+    for (int i = 0; i < BYTES; i++) {
+        char byte;
+        for (volatile int spin = 0; spin < i % 64 * 500; spin++) {
+        }
+        CHECK_OK(gmp_blocking_enter());
+        CHECK_EQ(read(channel[0], &byte, 1), 1);
+        CHECK_OK(gmp_blocking_exit());
+        if (i % 4 == 0) gmp_yield();
+    }
+    return arg;
+}
+
+static void *feeds(void *arg) {
+    struct member *self = (struct member *)arg;
+    uint64_t dice = check_seed() + (uint64_t)self->number * UINT64_C(0x9e3779b97f4a7c15);
+    for (int i = 0; i < BYTES; i++) {
+        dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        if (self->moves) CHECK_EQ(write(channel[1], "xx", 2), 2);
+        switch (dice >> 61) {
+        case 0:
+            detach(self);
+            usleep((useconds_t)(dice >> 40 & 127));
+            attach(self);
+            break;
+        case 1:
+        case 2: CHECK_OK(gmp_sleep((int64_t)(dice >> 32 & 0xffff))); break;
+        default: gmp_yield();
+        }
+    }
+    return arg;
+}
+
+static void sections_that_members_end(int procs) {
+    static struct member member[SECTIONS];
+    gmp_task_t *task[2 * SECTIONS];
+    gmp_spawn_opts_t opts;
+    begin(procs);
+    CHECK_EQ(pipe(channel), 0);
+    CHECK_OK(gmp_spawn_opts_init(&opts, sizeof opts));
+    for (int i = 0; i < SECTIONS; i++) {
+        member[i].number = i;
+        member[i].moves = i % 2;
+        spawn_member(feeds, &member[i], &task[i]);
+        CHECK_OK(gmp_spawn(sections, NULL, &opts, &task[SECTIONS + i]));
+    }
+    for (int i = 0; i < 2 * SECTIONS; i++) CHECK_OK(gmp_join(task[i], SOON(), NULL));
+    CHECK_IDLE();
+    CHECK_OK(gmp_shutdown(GMP_FOREVER));
+}
+
+SCENARIO(sections_that_members_end_on_one_processor) { sections_that_members_end(1); }
+SCENARIO(sections_that_members_end_on_two_processors) { sections_that_members_end(2); }
+SCENARIO(sections_that_members_end_on_four_processors) { sections_that_members_end(4); }
+
 SCENARIO(own_lock_without_exclusion_is_einval) {
     static struct member member;
     gmp_spawn_opts_t opts;

@@ -84,6 +84,7 @@ fn contended() {
         m.slept.set(thread::times_slept() + 1);
         s.tallies.handoffs.fetch_add(1, Relaxed);
         s.give_away(locked, p);
+        token::taken_from(s, m);
     } else {
         s.monitor.attend();
     }

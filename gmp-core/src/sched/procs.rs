@@ -7,7 +7,7 @@
 //! Always true: `Locked::procs` is the number of alive ones; no task is lost or run twice, because a processor is
 //! drained by the party that took it, under the lock.
 
-use super::{Locked, Shared, MAX_PROCS};
+use super::{token, Locked, Shared, MAX_PROCS};
 use crate::machine::owner::RETIRE;
 use crate::machine::Machine;
 use crate::primitive::{yield_thread, Ordering::*};
@@ -89,6 +89,7 @@ impl Shared {
             self.retire(&mut locked, unsafe { &*p });
         }
         let machines: Vec<*const Machine> = locked.machines.iter().map(|m| &**m as *const Machine).collect();
+        let mut outside = Vec::new();
         for m in machines {
             if locked.procs <= locked.procs_wanted {
                 break;
@@ -101,11 +102,15 @@ impl Shared {
             if m.owner.seize() {
                 let p = self.unassign(m);
                 self.retire(&mut locked, p);
+                outside.push(m);
             } else {
                 m.owner.request(RETIRE);
             }
         }
-        locked.procs <= locked.procs_wanted
+        let done = locked.procs <= locked.procs_wanted;
+        drop(locked);
+        outside.iter().for_each(|m| token::taken_from(self, m));
+        done
     }
 
     /// A machine that was asked gives its own processor up, if there are still too many. Under the lock.

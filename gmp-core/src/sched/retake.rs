@@ -352,8 +352,6 @@ impl Shared {
         }
         m.note_taken(self, why, since);
         self.give_away(locked, p);
-        if m.inbox_len.load(Relaxed) != 0 {
-            token::revoke(self, m);
-        }
+        token::taken_from(self, m);
     }
 }

@@ -240,6 +240,14 @@ impl Shared {
     }
 }
 
+/// The processor of a machine that is outside was taken: what it may be promised goes to others. Without the scheduler's lock.
+pub fn taken_from(s: &Shared, m: &Machine) {
+    // A promise is kept until its claim is taken out of the inbox.
+    if m.inbox_len.load(Relaxed) != 0 {
+        revoke(s, m);
+    }
+}
+
 /// A machine that may be promised a token stays away: others get it. Without the scheduler's lock.
 pub fn revoke(s: &Shared, m: &Machine) {
     let mut at = 0;
@@ -409,17 +417,27 @@ impl Token {
     fn send(&self, s: &Shared, task: *mut Task) {
         // SAFETY: machines are not freed while the runtime lives; a claim is pinned, and ours.
         let m = unsafe { &*pin_of(task) };
-        {
+        // One that is away in foreign code without a processor comes when it comes.
+        let comes = || m.asleep.get() || !m.processor.load(Relaxed).is_null();
+        let promised = {
             let _locked = s.lock.lock();
             let mut state = self.state.lock();
-            // One that is away in foreign code without a processor comes when it comes.
-            let comes = m.asleep.get() || !m.processor.load(Relaxed).is_null();
-            if comes && self.is_free(&state) {
+            let promised = comes() && self.is_free(&state);
+            if promised {
                 state.promised = m;
             }
-        }
+            promised
+        };
         // SAFETY: as above.
         unsafe { inbox::deliver(s, m, task) };
+        // Who took its processor before the claim lay there saw no reason to revoke.
+        let gone = promised && {
+            let _locked = s.lock.lock();
+            !comes()
+        };
+        if gone {
+            revoke(s, m);
+        }
     }
 
     /// Nobody holds it, and it is promised to nobody.
