@@ -54,7 +54,8 @@ static int add_object(struct dl_phdr_info *info, size_t size, void *arg)
             continue;
         if (foreign.len == foreign.room) {
             size_t room = foreign.room * 2 + 64;
-            range *list = PyMem_RawRealloc(foreign.list, room * sizeof *list);
+            /* Not the interpreter's: tracemalloc would have it ask for the GIL, under the loader's lock. */
+            range *list = realloc(foreign.list, room * sizeof *list);
             if (list == NULL)
                 return -1;
             foreign.list = list;
