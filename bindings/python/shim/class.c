@@ -345,7 +345,7 @@ static int is_blocked(void *user, void *tv)
 {
     (void)user;
     py_task *t = tv;
-    return t->ts != NULL && is_detached(t->ts) && !gil_waits((pid_t)t->tid);
+    return t->ts != NULL && is_detached(t->ts) && gil_blocks_elsewhere((pid_t)t->tid);
 }
 
 static const gmp_task_class_t python_class = {

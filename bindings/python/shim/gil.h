@@ -21,7 +21,7 @@ void token_lost(void);
 
 /* gilwait.c */
 void gil_learn(void);
-int gil_waits(pid_t tid);
+int gil_blocks_elsewhere(pid_t tid);
 
 /* moving.c */
 int may_move(const py_task *t, const void *sp);

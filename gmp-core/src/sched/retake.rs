@@ -338,7 +338,12 @@ impl Shared {
         if !std::ptr::eq(m.processor.load(Relaxed), p) || !m.owner.seize() {
             return false;
         }
+        // R4: who computes has done so for a slice.
+        let left = if why == Why::Running { self.leave_token(m) } else { None };
         self.take_away(locked, m, why, since);
+        if let Some(left) = left {
+            self.pass_on(left);
+        }
         true
     }
 

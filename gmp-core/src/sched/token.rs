@@ -203,6 +203,25 @@ impl Shared {
         if !token.is_held_by(m) || !m.hold_outside() {
             return false;
         }
+        let Some(left) = self.leave_token(m) else {
+            m.let_in();
+            return false;
+        };
+        if m.processor.load(Relaxed).is_null() {
+            m.note_taken(self, why, since);
+            drop(locked);
+            ready::submitted(self);
+        } else {
+            self.take_away(locked, m, why, since);
+        }
+        self.pass_on(left);
+        true
+    }
+
+    /// The token goes from a machine that is held outside, if it may. Under the scheduler's lock; the ticket is in the global queue
+    /// when this returns, so the processor that is given away next finds it.
+    pub fn leave_token(&self, m: &Machine) -> Option<Left> {
+        let token = seen(m).filter(|token| token.is_held_by(m) && token.class().has_own_lock())?;
         // SAFETY: the machine is outside, and comes in through the lock that we hold: its task stays what it is.
         let of_class = unsafe {
             let task = m.current.get();
@@ -210,35 +229,31 @@ impl Shared {
         };
         // K5.
         if !of_class || m.entering.load(Acquire) {
-            m.let_in();
-            return false;
+            return None;
         }
-        let passing = token.leave(m);
-        // The claim's machine is looked at under the scheduler's lock.
-        let ticket = matches!(passing, Passing::Ticket);
-        if ticket {
+        let mut passing = token.leave(m);
+        if let Passing::Ticket = passing {
             let ticket = token.class().ticket.get();
-            // SAFETY: the class's own record, in no queue. The processor that is given away next finds it.
+            // SAFETY: the class's own record, in no queue.
             unsafe {
                 (*ticket).status.arm_ticket();
                 self.global.push(ticket);
             }
+            passing = Passing::Nothing;
         }
-        if m.processor.load(Relaxed).is_null() {
-            m.note_taken(self, why, since);
-            drop(locked);
-            if ticket {
-                ready::submitted(self);
-            }
-        } else {
-            self.take_away(locked, m, why, since);
-        }
-        if !ticket {
-            token.pass(self, None, passing);
-        }
-        true
+        Some(Left(token, passing))
+    }
+
+    /// What [`Shared::leave_token`] has left to do, without the lock.
+    pub fn pass_on(&self, Left(token, passing): Left) {
+        // SAFETY: tokens live as long as the runtime.
+        unsafe { (*token).pass(self, None, passing) };
     }
 }
+
+/// A token that was taken, and who is to be told.
+#[must_use]
+pub struct Left(*const Token, Passing);
 
 /// The processor of a machine that is outside was taken: what it may be promised goes to others. Without the scheduler's lock.
 pub fn taken_from(s: &Shared, m: &Machine) {
