@@ -12,7 +12,7 @@
 //!
 //! Always true: after `give_away` no runnable task or timer depends on the machine that lost the processor (§8.4).
 
-use super::{enter, find, record, token, Locked, Shared};
+use super::{enter, find, record, taking, token, Locked, Shared};
 use crate::base::error::{Error, Result};
 use crate::machine::owner::SEIZE;
 use crate::machine::Machine;
@@ -84,7 +84,7 @@ fn contended() {
         m.slept.set(thread::times_slept() + 1);
         s.tallies.handoffs.fetch_add(1, Relaxed);
         s.give_away(locked, p);
-        token::taken_from(s, m);
+        taking::taken_from(s, m);
     } else {
         s.monitor.attend();
     }

@@ -38,6 +38,7 @@ pub mod spawn;
 pub mod stacks;
 pub mod surplus;
 pub mod switching;
+pub mod taking;
 pub mod timing;
 pub mod token;
 pub mod wait;

@@ -11,7 +11,7 @@
 //! a task or starts a timer wakes it (`attention.rs`).
 
 use super::retake::{Burners, Suspect, Why, SLICE};
-use super::{seeded, token, Shared};
+use super::{seeded, taking, token, Shared};
 use crate::machine::owner::{CXX, INSIDE, YIELD};
 use crate::machine::Machine;
 use crate::primitive::Ordering::*;
@@ -295,7 +295,7 @@ impl Watch<'_> {
         }
         let stuck = now - seen.since;
         if m.inbox_len.load(Relaxed) != 0 && tick != INSIDE && stuck >= AWAY {
-            token::revoke(s, m);
+            taking::revoke(s, m);
         }
         if !waits {
             // Another processor would not help.

@@ -7,7 +7,7 @@
 //! Always true: `Locked::procs` is the number of alive ones; no task is lost or run twice, because a processor is
 //! drained by the party that took it, under the lock.
 
-use super::{token, Locked, Shared, MAX_PROCS};
+use super::{taking, Locked, Shared, MAX_PROCS};
 use crate::machine::owner::RETIRE;
 use crate::machine::Machine;
 use crate::primitive::{yield_thread, Ordering::*};
@@ -109,7 +109,7 @@ impl Shared {
         }
         let done = locked.procs <= locked.procs_wanted;
         drop(locked);
-        outside.iter().for_each(|m| token::taken_from(self, m));
+        outside.iter().for_each(|m| taking::taken_from(self, m));
         done
     }
 

@@ -12,13 +12,13 @@
 //!  - R2. All that was queued moves with the processor (`give_away`).
 //!  - R3. At most [`BURNERS`] machines for each processor compute without one: the kernel shares the CPUs out among
 //!        threads, and each of these takes a share. Those that sleep are bounded by `max_threads` only.
-//!  - R4. The token of a class with a lock of its own is taken (`token.rs`) when the class says that its holder's task is blocked, and
+//!  - R4. The token of a class with a lock of its own is taken (`taking.rs`) when the class says that its holder's task is blocked, and
 //!        after [`SLICE`]. R3 does not count then: all others of the class would wait behind it, and its lock lets one of them compute
 //!        at a time.
 
 use super::record::{self, event::Taken};
 use super::token::{self, Token};
-use super::{seeded, Locked, Shared};
+use super::{seeded, taking, Locked, Shared};
 use crate::base::chaos::{self, Point};
 use crate::machine::reading::Away;
 use crate::machine::Machine;
@@ -357,6 +357,6 @@ impl Shared {
         }
         m.note_taken(self, why, since);
         self.give_away(locked, p);
-        token::taken_from(self, m);
+        taking::taken_from(self, m);
     }
 }

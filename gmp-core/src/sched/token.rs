@@ -22,8 +22,7 @@
 //! A pinned task that is ready goes to its machine. If the token is elsewhere then, it becomes a *claim*; who lets the token go
 //! promises it to the first claim's machine, if that is on its way, and sends the claim there.
 
-use super::retake::Why;
-use super::{bound, hooks, inbox, ready, Inside, Shared};
+use super::{bound, hooks, inbox, taking, Inside, Shared};
 use crate::base::alloc::try_box;
 use crate::base::error::{Error, Result};
 use crate::machine::Machine;
@@ -161,7 +160,7 @@ pub fn others_wait(i: Inside) -> bool {
 }
 
 /// The token that `m` serves, for others' eyes: a hint, but a token lives as long as the runtime.
-fn seen(m: &Machine) -> Option<&Token> {
+pub fn seen(m: &Machine) -> Option<&Token> {
     // SAFETY: as said.
     unsafe { (m.seen_token() as *const Token).as_ref() }
 }
@@ -177,116 +176,17 @@ pub fn is_patient(m: &Machine) -> bool {
     !m.runs_task() && seen(m).is_some_and(|token| token.is_held_by(m) && token.patient.load(Relaxed))
 }
 
-impl Shared {
-    /// The tokens that may be taken, with the machine that holds each while tasks wait for it.
-    pub fn each_stranded(&self, mut f: impl FnMut(usize, &Token, &Machine)) {
-        let mut index = 0;
-        loop {
-            let token: *const Token = match self.lock.lock().tokens.get(index) {
-                Some(token) => &**token,
-                None => return,
-            };
-            // SAFETY: tokens and machines live as long as the runtime.
-            unsafe {
-                if let Some(m) = (*token).stranded_behind() {
-                    f(index, &*token, m);
-                }
-            }
-            index += 1;
-        }
-    }
-
-    /// Takes the token from `m`, whose task stays outside, with the processor if it has one. False: the machine has come in, or it is
-    /// not the class's task that runs there.
-    pub fn take_token(&self, token: &Token, m: &Machine, why: Why, since: i64) -> bool {
-        let locked = self.lock.lock();
-        if !token.is_held_by(m) || !m.hold_outside() {
-            return false;
-        }
-        let Some(left) = self.leave_token(m) else {
-            m.let_in();
-            return false;
-        };
-        if m.processor.load(Relaxed).is_null() {
-            m.note_taken(self, why, since);
-            drop(locked);
-            ready::submitted(self);
-        } else {
-            self.take_away(locked, m, why, since);
-        }
-        self.pass_on(left);
-        true
-    }
-
-    /// The token goes from a machine that is held outside, if it may. Under the scheduler's lock; the ticket is in the global queue
-    /// when this returns, so the processor that is given away next finds it.
-    pub fn leave_token(&self, m: &Machine) -> Option<Left> {
-        let token = seen(m).filter(|token| token.is_held_by(m) && token.class().has_own_lock())?;
-        // SAFETY: the machine is outside, and comes in through the lock that we hold: its task stays what it is.
-        let of_class = unsafe {
-            let task = m.current.get();
-            !task.is_null() && std::ptr::eq((*task).class(), token.class)
-        };
-        // K5.
-        if !of_class || m.entering.load(Acquire) {
+impl Token {
+    /// It is promised to `m` no more. None: it was not.
+    pub fn revoke_from(&self, m: &Machine) -> Option<Passing> {
+        let mut state = self.state.lock();
+        if !std::ptr::eq(state.promised, m) {
             return None;
         }
-        let mut passing = token.leave(m);
-        if let Passing::Ticket = passing {
-            let ticket = token.class().ticket.get();
-            // SAFETY: the class's own record, in no queue.
-            unsafe {
-                (*ticket).status.arm_ticket();
-                self.global.push(ticket);
-            }
-            passing = Passing::Nothing;
-        }
-        Some(Left(token, passing))
+        state.promised = null();
+        Some(self.next(&mut state))
     }
 
-    /// What [`Shared::leave_token`] has left to do, without the lock.
-    pub fn pass_on(&self, Left(token, passing): Left) {
-        // SAFETY: tokens live as long as the runtime.
-        unsafe { (*token).pass(self, None, passing) };
-    }
-}
-
-/// A token that was taken, and who is to be told.
-#[must_use]
-pub struct Left(*const Token, Passing);
-
-/// The processor of a machine that is outside was taken: what it may be promised goes to others. Without the scheduler's lock.
-pub fn taken_from(s: &Shared, m: &Machine) {
-    // A promise is kept until its claim is taken out of the inbox.
-    if m.inbox_len.load(Relaxed) != 0 {
-        revoke(s, m);
-    }
-}
-
-/// A machine that may be promised a token stays away: others get it. Without the scheduler's lock.
-pub fn revoke(s: &Shared, m: &Machine) {
-    let mut at = 0;
-    loop {
-        let token: *const Token = match s.lock.lock().tokens.get(at) {
-            Some(token) => &**token,
-            None => return,
-        };
-        at += 1;
-        // SAFETY: tokens live as long as the runtime.
-        let token = unsafe { &*token };
-        let passing = {
-            let mut state = token.state.lock();
-            if !std::ptr::eq(state.promised, m) {
-                continue;
-            }
-            state.promised = null();
-            token.next(&mut state)
-        };
-        token.pass(s, None, passing);
-    }
-}
-
-impl Token {
     pub fn class(&self) -> &Class {
         // SAFETY: classes live as long as the runtime.
         unsafe { &*self.class }
@@ -360,7 +260,7 @@ impl Token {
     }
 
     /// The machine that holds the token, and runs a task with it, if others wait and it may be taken. A hint.
-    fn stranded_behind(&self) -> Option<&Machine> {
+    pub fn stranded_behind(&self) -> Option<&Machine> {
         if !self.class().has_own_lock() || self.len.load(Relaxed) == 0 {
             return None;
         }
@@ -451,7 +351,7 @@ impl Token {
             !comes()
         };
         if gone {
-            revoke(s, m);
+            taking::revoke(s, m);
         }
     }
 
