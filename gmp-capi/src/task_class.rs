@@ -17,8 +17,9 @@ use std::mem::offset_of;
 /// acquire, first_run, finish, release and machine_end are called on the machine's own stack and may block; switch_in on
 /// the entered task's stack; switch_out and may_migrate on the leaving task's stack: these two must not block, nor call
 /// into this library. The topmost 2048 bytes of the stack that first_run is told of are the class's own: the task's frames begin
-/// below. may_migrate is not asked for exclusive classes: their started tasks stay on one thread. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m`
-/// what machine_start stored for that machine, `t` the task's class_data.
+/// below. Two tasks of a class that follow each other are switch_out(a), switch_in(b). `user` is the table's, `m` what machine_start
+/// stored for that machine, `t` the task's class_data. Of a class with GMP_CLASS_OWN_LOCK whose token was taken, release is called on
+/// the leaving task's stack, right after its switch_out, and must not block nor call into this library then.
 #[repr(C)]
 pub struct gmp_task_class {
     /// sizeof(gmp_task_class_t).
@@ -36,7 +37,7 @@ pub struct gmp_task_class {
     pub machine_end: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
     /// GMP_CLASS_EXCLUSIVE: this machine now holds the class's token ...
     pub acquire: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
-    /// ... and gives it up (nothing to run, or others have waited).
+    /// ... and gives it up (nothing to run, or others have waited), or learns that it was taken (GMP_CLASS_OWN_LOCK).
     pub release: Option<unsafe extern "C" fn(user: *mut c_void, m: *mut c_void)>,
     /// Before the task's first instruction, with the stack it will have. A result other than 0: the task ends without
     /// having run, and its join answers that code (make it negative).

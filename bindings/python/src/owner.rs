@@ -38,11 +38,11 @@ pub fn is_caller(owner: u64, me: u64) -> bool {
 
 #[inline(never)]
 fn is_forked_caller(owner: u64, me: u64) -> bool {
+    if owner == 0 || owner != FORKED_IN.load(Ordering::Relaxed) || !wait::is_main_thread() {
+        return false;
+    }
     // SAFETY: asks who is calling.
-    owner != 0
-        && owner == FORKED_IN.load(Ordering::Relaxed)
-        && wait::is_main_thread()
-        && me == unsafe { ffi::PyThread_get_thread_ident() as u64 }
+    me == unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
 /// In a fork's child, before it forgets who forked and counts its generation.
